@@ -1,0 +1,3 @@
+"""
+Stations of our own, for demonstrations and tests; they know no server.
+"""

@@ -1,0 +1,270 @@
+"""
+The places where this server can be extended.
+
+L{IBackend} answers the stations; L{IBackendMaker} is how a plugin offers one.
+L{IStation} is a connected station, whatever it is connected with, and
+L{ICentralSystem} is what those who command stations hold.  A backend may also
+provide L{IObserver}, to learn of more than Calls, and L{IRecords}, to let
+operators read what it keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+from twisted.application.service import IService
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import Attribute, Interface
+
+from .ocpp.messages import Call, Payload
+from .ocpp.schemas import Violation
+from .ocpp.versions import Version
+
+
+class IStation(Interface):
+    """
+    A connected station: a Charge Point in OCPP 1.x, a Charging Station in 2.x.
+    """
+
+    identity: str = Attribute("The name it connected with.")
+    version: Version = Attribute("The version of OCPP it speaks.")
+    account: str = Attribute("The account it connected for, or ''.")
+    address: str = Attribute("Where it connected from: 'IP:port'.")
+
+    async def call(
+        action: str, payload: Payload, timeout: float | None = None
+    ) -> Payload:
+        """
+        Ask the station, and wait for its answer.
+
+        @param timeout: how many seconds it has to answer; None for the
+            configured C{stations.call_timeout}.
+        @raise CallFailed: it answered with a CallError.
+        @raise CallTimedOut: it did not answer.
+        @raise TooManyCalls: too many Calls wait for their turn already.
+        @raise StationNotConnected: the connection was lost meanwhile.
+        """
+
+    def close(code: int, reason: str) -> None:
+        """
+        Say goodbye; the transport reports the station gone in its own time.
+
+        @param code: a WebSocket close code (RFC 6455, section 7.4.1).
+        """
+
+
+class ICentralSystem(Interface):
+    """
+    What an operator, or a backend, can do: see the stations, command one.
+    """
+
+    def stations() -> Iterable[IStation]:
+        """
+        The stations connected now.
+        """
+
+    async def call(
+        identity: str,
+        action: str,
+        payload: Payload,
+        timeout: float | None = None,
+    ) -> Payload:
+        """
+        Ask the station of that identity, and wait for its answer.
+
+        @raise BadRequest: the payload violates the schema of the action, or
+            the station's version has no such action.
+        @raise UnknownStation: nobody was ever seen under that identity.
+        @raise StationNotConnected: it is known, but not connected.
+        @raise CallFailed: it answered with a CallError.
+        @raise CallTimedOut: it did not answer.
+        """
+
+
+class IBackend(IService):
+    """
+    Decides what each station's Call is answered with.
+
+    It is started before the first station connects and stopped after the
+    last Call it was asked to answer is answered.
+    """
+
+    def answer(station: IStation, call: Call) -> Payload | Awaitable[Payload]:
+        """
+        Answer one Call; the payload returned is the payload sent.
+
+        Answer at once (a dict) what is known at once, and return an awaitable
+        for what takes its time.  What must not be lost is durable before the
+        answer is there.  One station's Calls come one after another.
+
+        @raise CallFailed: to answer with this CallError instead.
+        """
+
+    def station_connected(station: IStation) -> None:
+        """
+        A station has connected; no Call of its was answered yet.
+
+        A second connection of the same identity replaces the first: then
+        this is called before L{station_disconnected} of the first.
+        """
+
+    def station_disconnected(station: IStation) -> None:
+        """
+        A station has gone; no Call of its will follow.
+        """
+
+
+class IObserver(Interface):
+    """
+    A backend that wants to know more than Calls.
+    """
+
+    def command_answered(
+        station: IStation, action: str, payload: Payload, answer: Payload
+    ) -> Awaitable[None] | None:
+        """
+        The station answered a command with a CallResult.
+
+        Whoever gave the command learns of the answer when this is done.
+        """
+
+    def violations_seen(
+        station: IStation, call: Call, violations: Sequence[Violation]
+    ) -> None:
+        """
+        A station's Call broke the schema, and was tolerated or refused.
+        """
+
+
+@frozen
+class Page:
+    """
+    A part of a list.
+
+    @ivar next: the cursor of the part that follows; None after the last.
+    """
+
+    items: Sequence[Mapping[str, Any]]
+    next: str | None = None
+
+
+class IRecords(Interface):
+    """
+    What a backend keeps, for operators to read.
+
+    Every list takes C{limit} (1 to 1000) and C{cursor} (a L{Page.next}), and
+    filters as strings, as they came with the request; a filter of None is
+    none.  Items are JSON objects, names in camelCase, times UTC ISO 8601
+    with Z, energy in Wh.
+
+    @raise BadRequest: a filter or a member makes no sense.
+    @raise NotFound: there is no such record.
+    @raise Conflict: the record's state does not allow it.
+    """
+
+    async def transactions(
+        limit: int, cursor: str | None = None, **filters: str | None
+    ) -> Page:
+        """
+        Transactions, newest first: C{identity}, C{idTag}, C{active} (true or
+        false), C{suspect} (true or false), C{from}, C{to} (on the start).
+
+        Each is C{{"transactionId", "identity", "connectorId", "idTag",
+        "meterStart", "startTime", "reservationId", "meterStop"?,
+        "stopTime"?, "stopReason"?, "stopIdTag"?, "energy"?, "suspect": [...],
+        "active"}}.
+        """
+
+    async def transaction(transaction_id: int) -> Mapping[str, Any]:
+        """
+        One transaction, with C{stations} messages that were kept aside.
+        """
+
+    async def meter_values(
+        transaction_id: int, limit: int, cursor: str | None = None
+    ) -> Page:
+        """
+        The samples of a transaction, oldest first: C{{"time", "connectorId",
+        "measurand", "value", "unit", "phase", "context", "location",
+        "format", "suspect"}}.
+        """
+
+    async def close_transaction(
+        transaction_id: int, reason: str
+    ) -> Mapping[str, Any]:
+        """
+        Close the record of a transaction whose station never will.
+        """
+
+    async def reservations(
+        limit: int, cursor: str | None = None, **filters: str | None
+    ) -> Page:
+        """
+        Reservations, newest first: C{identity}, C{status} (Active, Used,
+        Cancelled, Expired, Faulted), C{idTag}, C{from}, C{to}.
+
+        Each is C{{"id", "reservationId", "identity", "connectorId", "idTag",
+        "parentIdTag"?, "expiryDate", "created", "ended"?, "status",
+        "transactionId"?}}.
+        """
+
+    async def reservation(record_id: int) -> Mapping[str, Any]:
+        """
+        One reservation, by its C{id}.
+        """
+
+    async def id_tags(
+        limit: int, cursor: str | None = None, **filters: str | None
+    ) -> Page:
+        """
+        Id tags by name: C{q} (a part of the name), C{status}.
+        """
+
+    async def id_tag(id_tag: str) -> Mapping[str, Any]:
+        """
+        C{{"idTag", "status": "Accepted" or "Blocked", "expiryDate"?,
+        "parentIdTag"?, "maxActiveTransactions"?, "note"?}}
+        """
+
+    async def put_id_tag(
+        id_tag: str, body: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """
+        Make or replace an id tag.
+        """
+
+    async def delete_id_tag(id_tag: str) -> None:
+        """
+        Forget an id tag.
+        """
+
+    async def charging_profiles(
+        limit: int, cursor: str | None = None, **filters: str | None
+    ) -> Page:
+        """
+        What is installed where: C{identity}; each is C{{"id", "identity",
+        "connectorId", "installed", "csChargingProfiles": {...}}}.
+        """
+
+
+class IBackendMaker(Interface):
+    """
+    A plugin that makes backends.
+    """
+
+    name: str = Attribute("How the configuration file names this backend.")
+    description: str = Attribute("One line for C{twistd cs --help-backends}.")
+
+    def make_backend(
+        settings: Mapping[str, Any],
+        central_system: ICentralSystem,
+        reactor: IReactorTime,
+    ) -> IBackend:
+        """
+        Make the backend that C{settings}, its section of the configuration
+        file, describes.
+
+        @raise BadConfig: the settings cannot be used.
+        """

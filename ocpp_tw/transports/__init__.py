@@ -1,0 +1,3 @@
+"""
+Where stations and operators come in: WebSocket, SOAP and REST.
+"""
