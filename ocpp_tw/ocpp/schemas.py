@@ -33,11 +33,13 @@ class Violation:
     @ivar path: where, as a JSON path: C{$.meterValue[0].timestamp}.
     @ivar rule: the keyword of JSON Schema: C{type}, C{required}, C{enum}...
     @ivar message: what is wrong, in words.
+    @ivar steps: the path as keys and indices, for a program to follow.
     """
 
     path: str
     rule: str
     message: str
+    steps: tuple[str | int, ...] = ()
 
     def as_json(self) -> dict[str, str]:
         """
@@ -101,6 +103,7 @@ class Schema:
                     _json_path(error.instance_path),
                     error.kind.name,
                     _shorten(error.message),
+                    tuple(error.instance_path),
                 )
             )
             if len(found) == 100:

@@ -1,0 +1,329 @@
+"""
+What is known of each station: the one here now, and the one long gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+
+from .errors import BadRequest, UnknownStation
+from .interfaces import IStation
+from .ocpp.messages import Payload
+
+
+#: How many connectors of one station are told apart; what a station says of
+#: further ones is answered, and not kept.
+MOST_CONNECTORS = 256
+
+REGISTRATIONS = ("Accepted", "Pending", "Rejected")
+VALIDATIONS = ("lenient", "strict", "off")
+
+
+def iso(seconds: float) -> str:
+    """
+    A time as we write it.
+
+    >>> iso(0)
+    '1970-01-01T00:00:00.000Z'
+    """
+    when = datetime.fromtimestamp(seconds, UTC)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@frozen
+class Settings:
+    """
+    What the operator decided about one station.
+
+    @ivar registration: what its BootNotification is answered with.
+    @ivar retry_interval: seconds until it boots again, if not Accepted.
+    @ivar validation: None for the configured C{stations.validation}.
+    @ivar registered: whether an operator made it known.
+    """
+
+    registration: str = "Accepted"
+    retry_interval: int = 60
+    validation: str | None = None
+    ping_interval: float | None = None
+    note: str = ""
+    registered: bool = False
+
+    def changed(self, body: Mapping[str, Any]) -> Settings:
+        """
+        These settings with the members of a REST body.
+
+        @raise BadRequest: a member is unknown or makes no sense.
+        """
+        changes = {}
+        for name, value in body.items():
+            if name not in _MEMBERS:
+                known = ", ".join(_MEMBERS)
+                raise BadRequest(f"unknown member {name!r}; known: {known}")
+            attribute, allowed, is_allowed = _MEMBERS[name]
+            if not is_allowed(value):
+                raise BadRequest(f"{name}: {value!r:.60} is not {allowed}")
+            changes[attribute] = value
+        return evolve(self, **changes)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            name: getattr(self, attribute)
+            for name, (attribute, *_) in _MEMBERS.items()
+        }
+
+
+def _is_interval(value: object) -> bool:
+    return type(value) is int and 0 < value <= 86400
+
+
+_Member = tuple[str, str, Callable[[Any], bool]]
+
+#: The members of a station's settings in REST: attribute, what is allowed.
+_MEMBERS: dict[str, _Member] = {
+    "registration": (
+        "registration",
+        f"one of {', '.join(REGISTRATIONS)}",
+        lambda v: v in REGISTRATIONS,
+    ),
+    "retryInterval": (
+        "retry_interval",
+        "a whole number of seconds from 1 to 86400",
+        _is_interval,
+    ),
+    "validation": (
+        "validation",
+        f"null or one of {', '.join(VALIDATIONS)}",
+        lambda v: v is None or v in VALIDATIONS,
+    ),
+    "pingInterval": (
+        "ping_interval",
+        "null, 0 for no pings, or seconds up to 86400",
+        lambda v: v is None or v == 0 or _is_interval(v),
+    ),
+    "note": (
+        "note",
+        "a text of at most 2000 characters",
+        lambda v: isinstance(v, str) and len(v) <= 2000,
+    ),
+}
+
+
+@define(eq=False)
+class Known:
+    """
+    One station, as far as it is known.
+
+    @ivar station: the connection it has now.
+    @ivar last_seen: seconds since 1970 of the last thing heard of it, as far
+        as it is not connected; see L{seen}.
+    @ivar connectors: the last StatusNotification of each connector.
+    @ivar meters: the last meter value of each connector.
+    @ivar transactions: transaction id and idTag, by connector.
+    @ivar reports: the last of each other notification, by action.
+    """
+
+    identity: str
+    version: str = ""
+    account: str = ""
+    address: str = ""
+    settings: Settings = field(factory=Settings)
+    station: IStation | None = None
+    connected_at: float | None = None
+    disconnected_at: float | None = None
+    disconnected_why: str = ""
+    last_seen: float | None = None
+    boot: Payload | None = None
+    booted_at: float | None = None
+    connectors: dict[int, Payload] = field(factory=dict)
+    meters: dict[int, Payload] = field(factory=dict)
+    reports: dict[str, Payload] = field(factory=dict)
+    violations: int = 0
+    unanswered: int = 0
+
+    @property
+    def seen(self) -> float | None:
+        """
+        When something was heard of it last.
+        """
+        return getattr(self.station, "last_seen", None) or self.last_seen
+
+    @property
+    def whereabouts(self) -> str:
+        """
+        Why it cannot be commanded, for an error message.
+        """
+        if self.seen is None:
+            return "it is registered, but never connected"
+        why = f" ({self.disconnected_why})" if self.disconnected_why else ""
+        return f"it was last seen {iso(self.seen)}{why}"
+
+    def as_json(self) -> dict[str, Any]:
+        """
+        The station as REST shows it, and as the journal keeps it.
+        """
+        return {
+            "identity": self.identity,
+            "version": self.version or None,
+            "account": self.account or None,
+            "address": self.address or None,
+            "connected": self.station is not None,
+            "connectedAt": _iso_or_none(self.connected_at),
+            "disconnectedAt": _iso_or_none(self.disconnected_at),
+            "disconnectReason": self.disconnected_why or None,
+            "lastSeen": _iso_or_none(self.seen),
+            "bootNotification": self.boot,
+            "bootedAt": _iso_or_none(self.booted_at),
+            "connectors": [
+                {"connectorId": number, **status}
+                for number, status in sorted(self.connectors.items())
+            ],
+            "meters": [
+                {"connectorId": number, "meterValue": value}
+                for number, value in sorted(self.meters.items())
+            ],
+            "reports": self.reports,
+            "violations": self.violations,
+            "unansweredCalls": self.unanswered,
+            **self.settings.as_json(),
+            "registered": self.settings.registered,
+        }
+
+
+def _iso_or_none(seconds: float | None) -> str | None:
+    return None if seconds is None else iso(seconds)
+
+
+class Fleet:
+    """
+    Every station that was ever seen or registered, by identity.
+
+    @ivar unsaved: those that changed since the journal kept them last.
+    """
+
+    def __init__(self, known: Mapping[str, Known] | None = None) -> None:
+        self._known = dict(known or {})
+        self.unsaved: set[str] = set()
+
+    def __iter__(self) -> Iterator[Known]:
+        return iter(list(self._known.values()))
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __contains__(self, identity: str) -> bool:
+        return identity in self._known
+
+    def get(self, identity: str) -> Known | None:
+        return self._known.get(identity)
+
+    def add(self, known: Known) -> None:
+        self._known[known.identity] = known
+
+    def known(self, identity: str) -> Known:
+        """
+        @raise UnknownStation: nobody was ever seen under that identity.
+        """
+        try:
+            return self._known[identity]
+        except KeyError:
+            raise UnknownStation(
+                f'no station "{identity}" was ever seen here'
+            ) from None
+
+    def seen(self, identity: str) -> Known:
+        """
+        The station of that identity, known from now on.
+        """
+        known = self._known.get(identity)
+        if known is None:
+            known = self._known[identity] = Known(identity)
+        self.unsaved.add(identity)
+        return known
+
+    def change(self, identity: str, body: Mapping[str, Any]) -> Known:
+        """
+        Register a station, or change what was decided about it.
+
+        @raise BadRequest: the body makes no sense.
+        """
+        old = self._known.get(identity) or Known(identity)
+        settings = old.settings.changed(body)
+        old.settings = evolve(settings, registered=True)
+        self._known[identity] = old
+        self.unsaved.add(identity)
+        return old
+
+    def forget(self, identity: str) -> Known:
+        """
+        @raise UnknownStation: there was nothing to forget.
+        """
+        known = self.known(identity)
+        del self._known[identity]
+        self.unsaved.discard(identity)
+        return known
+
+
+def witness_boot(known: Known, payload: Payload, now: float) -> None:
+    """
+    Keep what a station says of itself.
+    """
+    known.boot = payload
+    known.booted_at = now
+
+
+def witness_status(known: Known, payload: Payload, now: float) -> None:
+    """
+    Keep the status of a connector.
+    """
+    number = payload.get("connectorId")
+    if isinstance(number, int) and (
+        number in known.connectors or len(known.connectors) < MOST_CONNECTORS
+    ):
+        status = {k: v for k, v in payload.items() if k != "connectorId"}
+        known.connectors[number] = status
+
+
+def witness_meter(known: Known, payload: Payload, now: float) -> None:
+    """
+    Keep the last meter value of a connector.
+    """
+    number, values = payload.get("connectorId"), payload.get("meterValue")
+    if (
+        values
+        and isinstance(number, int)
+        and (number in known.meters or len(known.meters) < MOST_CONNECTORS)
+    ):
+        known.meters[number] = values[-1]
+
+
+def witness_report(action: str) -> Callable[[Known, Payload, float], None]:
+    """
+    Keep the last notification of that action.
+    """
+
+    def witness(known: Known, payload: Payload, now: float) -> None:
+        known.reports[action] = {**payload, "receivedAt": iso(now)}
+
+    return witness
+
+
+#: What is learned of a station from its Calls, by action.
+WITNESSES: dict[str, Callable[[Known, Payload, float], None]] = {
+    "BootNotification": witness_boot,
+    "StatusNotification": witness_status,
+    "MeterValues": witness_meter,
+    **{
+        action: witness_report(action)
+        for action in (
+            "DiagnosticsStatusNotification",
+            "FirmwareStatusNotification",
+            "LogStatusNotification",
+            "SecurityEventNotification",
+            "SignedFirmwareStatusNotification",
+        )
+    },
+}

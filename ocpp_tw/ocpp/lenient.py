@@ -1,0 +1,157 @@
+"""
+Understanding payloads that break their schema, as far as they can be.
+
+What breaks only a limit or an enumeration is taken as it is; a value of the
+wrong type is read as the right one where its text allows that; and a member
+that is missing from a message about money or about the station itself gets a
+neutral value, because the station would send that message again for ever.
+
+>>> from .schemas import REQUESTS
+>>> schema = REQUESTS["1.6", "Authorize"]
+>>> understand("Authorize", {"idTag": 4711}, schema, now="")
+{'idTag': '4711'}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from .messages import Payload
+from .schemas import Schema, Violation, refusal
+
+
+#: The members without which a message is understood all the same: those of
+#: an action, or those named; any other is refused when one is missing.
+_FORGIVEN: dict[str, set[str] | None] = {
+    "BootNotification": None,
+    "DataTransfer": None,
+    "MeterValues": None,
+    "StartTransaction": None,
+    "StopTransaction": None,
+    "StatusNotification": {"connectorId", "errorCode"},
+}
+
+#: What no repair can heal.
+_FATAL = {"type", "required"}
+
+
+def understand(
+    action: str, payload: Payload, schema: Schema, now: str
+) -> dict[str, Any]:
+    """
+    Make of a payload one that has every member, in the right type.
+
+    @param now: the time to put where a required time is missing, UTC ISO
+        8601.
+    @raise CallFailed: it cannot be understood.
+    """
+    repaired = deepcopy(dict(payload))
+    # A member that was made may itself lack something: once more, then.
+    for _ in range(3):
+        broken = [
+            v for v in schema.violations(repaired) if v.rule in _FATAL
+        ]
+        for violation in broken:
+            _repair(action, repaired, schema.source, violation, now)
+        if not broken:
+            return repaired
+    broken = [v for v in schema.violations(repaired) if v.rule in _FATAL]
+    if broken:
+        raise refusal(broken)
+    return repaired
+
+
+def _repair(
+    action: str,
+    payload: dict[str, Any],
+    source: Mapping[str, Any],
+    violation: Violation,
+    now: str,
+) -> None:
+    if violation.rule == "required":
+        place = _at(payload, violation.steps)
+        rules = _rules_at(source, violation.steps)
+        for name in rules.get("required", ()):
+            if name not in place and _is_forgiven(action, name):
+                place[name] = _neutral(rules["properties"][name], now)
+        return
+    *steps, last = violation.steps or (None,)
+    if last is None:
+        return
+    place = _at(payload, steps)
+    rules = _rules_at(source, violation.steps)
+    value = _read_as(rules.get("type"), place[last])
+    if value is not None:
+        place[last] = value
+    elif isinstance(place, dict):
+        # As if it had not been there: an optional one is not missed.
+        del place[last]
+    elif action in _FORGIVEN:
+        place[last] = _neutral(rules, now)
+
+
+def _is_forgiven(action: str, member: str) -> bool:
+    if action not in _FORGIVEN:
+        return False
+    members = _FORGIVEN[action]
+    return members is None or member in members
+
+
+def _at(payload: Any, steps: Any) -> Any:
+    for step in steps:
+        payload = payload[step]
+    return payload
+
+
+def _rules_at(source: Mapping[str, Any], steps: Any) -> Mapping[str, Any]:
+    """
+    The part of a schema that speaks of the value at those steps.
+    """
+    rules = source
+    for step in steps:
+        rules = (
+            rules.get("items", {})
+            if isinstance(step, int)
+            else rules.get("properties", {}).get(step, {})
+        )
+    return rules
+
+
+def _neutral(rules: Mapping[str, Any], now: str) -> Any:
+    if rules.get("format") == "date-time":
+        return now
+    if "NoError" in rules.get("enum", ()):
+        return "NoError"
+    neutral = {"integer": 0, "number": 0, "array": [], "object": {}}
+    return neutral.get(rules.get("type", ""), "")
+
+
+def _read_as(kind: str | None, value: Any) -> Any:
+    """
+    The value as that type of JSON Schema; None where it cannot be read so.
+
+    >>> _read_as("integer", " 1 "), _read_as("integer", 2.0)
+    (1, 2)
+    >>> _read_as("string", 0.5), _read_as("integer", "x")
+    ('0.5', None)
+    """
+    try:
+        match kind, value:
+            case "integer", str() | float():
+                number = float(value)
+                return int(number) if number.is_integer() else None
+            case "number", str():
+                return float(value)
+            case "string", bool():
+                return "true" if value else "false"
+            case "string", int() | float():
+                return str(value)
+            case "boolean", str():
+                return {"true": True, "false": False}.get(value.lower())
+            case "array", dict():
+                return [value]
+    except (ValueError, OverflowError):
+        pass
+    return None

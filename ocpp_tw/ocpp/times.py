@@ -1,0 +1,37 @@
+"""
+Times as stations write them: ISO 8601 in all its variants, and some besides.
+
+>>> parse_time("1970-01-01T00:00:01Z")
+1.0
+>>> parse_time("1970-01-01 00:00:01,5"), parse_time("19700101T000001+0000")
+(1.5, 1.0)
+>>> parse_time("yesterday") is None
+True
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+
+_FRACTION = re.compile(r"[.,](\d+)")
+
+
+def parse_time(text: object) -> float | None:
+    """
+    Seconds since 1970; None for what is no time.
+
+    A time without a zone is taken as UTC.
+    """
+    if not isinstance(text, str) or not 8 <= len(text) <= 64:
+        return None
+    # Python takes at most six digits of a second.
+    text = _FRACTION.sub(lambda m: "." + m[1][:6], text.strip())
+    try:
+        when = datetime.fromisoformat(text)
+        if when.tzinfo is None:
+            when = when.replace(tzinfo=UTC)
+        return when.timestamp()
+    except (ValueError, OverflowError):
+        return None

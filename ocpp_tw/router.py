@@ -1,0 +1,444 @@
+"""
+Where stations, backend and operators meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from .errors import (
+    BadRequest,
+    CallFailed,
+    CallTimedOut,
+    ErrorCode,
+    StationNotConnected,
+)
+from .fleet import WITNESSES, Fleet, Known, iso
+from .interfaces import IBackend, ICentralSystem, IObserver, IStation
+from .journal import Attempt, Journal
+from .ocpp.actions import FROM_STATION, TO_STATION
+from .ocpp.lenient import understand
+from .ocpp.messages import Call, Payload
+from .ocpp.schemas import REQUESTS, RESPONSES, Schema, Violation, refusal
+from .ocpp.versions import Version
+
+
+#: RFC 6455, section 7.4.1, and the registry it founds.
+GOING_AWAY = 1001
+POLICY_VIOLATION = 1008
+SERVICE_RESTART = 1012
+
+
+@frozen
+class Handshake:
+    """
+    Who wants to connect, and with what credentials.
+
+    @ivar offered: the sub-protocols, in the station's order.
+    @ivar username: of HTTP Basic; None where there was none.
+    @ivar certificate: the client's, as Twisted gives it; None without TLS.
+    """
+
+    identity: str
+    account: str
+    address: str
+    offered: Sequence[str] = ()
+    username: str | None = None
+    password: bytes | None = None
+    certificate: Any = None
+
+
+class Refused(Exception):
+    """
+    A handshake that does not lead to a connection.
+
+    @ivar status: of the HTTP answer.
+    @ivar remedy: what to do about it, for whoever set up the station.
+    """
+
+    def __init__(self, status: int, reason: str, remedy: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.remedy = remedy
+
+
+@define(eq=False)
+class _Engagement:
+    """
+    A backend in use, and how many answers it owes.
+    """
+
+    backend: IBackend
+    owed: int = 0
+    settled: list[Deferred[None]] = field(factory=list)
+
+    def owes(self) -> None:
+        self.owed += 1
+
+    def paid(self) -> None:
+        self.owed -= 1
+        if not self.owed:
+            settled, self.settled = self.settled, []
+            for waiting in settled:
+                waiting.callback(None)
+
+    def when_settled(self) -> Deferred[None]:
+        if not self.owed:
+            return succeed(None)
+        settled: Deferred[None] = Deferred()
+        self.settled.append(settled)
+        return settled
+
+
+class LiveStation(Protocol):
+    """
+    An L{IStation}, and what the router keeps with it.
+
+    @ivar last_seen: seconds since 1970 of the last frame.
+    @ivar asked_at: when the Call that is being answered came to its turn.
+    @ivar violations: what is wrong with that Call.
+    """
+
+    identity: str
+    version: Version
+    account: str
+    address: str
+    known: Known
+    last_seen: float
+    asked_at: float
+    violations: Sequence[Violation] | None
+
+    async def call(
+        self, action: str, payload: Payload, timeout: float | None = None
+    ) -> Payload: ...
+
+    def close(self, code: int, reason: str) -> None: ...
+
+
+@implementer(ICentralSystem)
+class Router:
+    """
+    Brings a station's Call to the backend, and an operator's to the station.
+
+    @ivar fleet: every station that is known.
+    @ivar journal: what keeps the messages that pass.
+    @ivar validation: lenient, strict or off; a station may have its own.
+    @ivar accept: all, or only the stations that are C{known}.
+    """
+
+    log = Logger()
+
+    _engaged: _Engagement
+
+    def __init__(self, journal: Journal, clock: IReactorTime) -> None:
+        """
+        It has no backend until it is told to L{use} one.
+        """
+        self._observer: IObserver | None = None
+        self.journal = journal
+        self.fleet: Fleet = journal.fleet
+        self._seconds = clock.seconds
+        self.validation = "lenient"
+        self.accept = "all"
+        self.default_version = Version.V16
+        self._stations: dict[str, LiveStation] = {}
+        self._awaiting_silence: list[Deferred[None]] = []
+
+    # Who is there
+
+    @property
+    def backend(self) -> IBackend:
+        """
+        What answers the stations now.
+        """
+        return self._engaged.backend
+
+    def stations(self) -> Iterable[IStation]:
+        return list(self._stations.values())
+
+    def deserted(self) -> Deferred[None]:
+        """
+        @return: fires when the last station has gone.
+        """
+        if not self._stations:
+            return succeed(None)
+        deserted: Deferred[None] = Deferred()
+        self._awaiting_silence.append(deserted)
+        return deserted
+
+    def settled(self) -> Deferred[None]:
+        """
+        @return: fires when the backend owes no answer.
+        """
+        return self._engaged.when_settled()
+
+    def use(self, backend: IBackend) -> Deferred[IBackend | None]:
+        """
+        Answer with this backend from now on.
+
+        @return: the backend before, once it has answered what it owed; None
+            for the first.
+        """
+        before = getattr(self, "_engaged", None)
+        self._engaged = _Engagement(backend)
+        self._observer = IObserver(backend, None)
+        for station in self.stations():
+            backend.station_connected(station)
+        if before is None:
+            return succeed(None)
+        return before.when_settled().addCallback(lambda _: before.backend)
+
+    def admit(self, handshake: Handshake) -> None:
+        """
+        @raise Refused: this station may not connect.
+        """
+        known = self.fleet.get(handshake.identity)
+        if self.accept == "known" and not (
+            known and known.settings.registered
+        ):
+            raise Refused(
+                404,
+                f'"{handshake.identity}" is not registered here',
+                f"PUT /api/v1/stations/{handshake.identity} registers it, "
+                "or set [stations] accept = all",
+            )
+
+    def refused(self, attempt: Attempt) -> None:
+        """
+        A handshake was refused.
+        """
+        self.log.warn(
+            "refused {attempt.address} {attempt.path!r}: {attempt.reason}; "
+            "{attempt.remedy}",
+            attempt=attempt,
+        )
+        self.journal.refused(attempt)
+
+    def connected(self, station: LiveStation) -> None:
+        """
+        A station has connected; it takes the place of one of its name.
+        """
+        identity = station.identity
+        old = self._stations.get(identity)
+        self._stations[identity] = station
+        known = station.known = self.fleet.seen(identity)
+        known.station = station
+        known.version = station.version
+        known.account = station.account
+        known.address = station.address
+        known.connected_at = self._seconds()
+        if old is not None:
+            self.log.info("{station} takes the place of {old}",
+                          station=station, old=old)
+            old.close(POLICY_VIOLATION, "replaced by a newer connection")
+        else:
+            self.log.info("{station} connected", station=station)
+        self.backend.station_connected(station)
+
+    def disconnected(self, station: LiveStation, why: str) -> None:
+        """
+        A station has gone.
+        """
+        known = station.known
+        if self._stations.get(station.identity) is station:
+            del self._stations[station.identity]
+            known.station = None
+            known.last_seen = station.last_seen
+            known.disconnected_at = self._seconds()
+            known.disconnected_why = why
+            self.fleet.unsaved.add(station.identity)
+        if not self._stations:
+            waiting, self._awaiting_silence = self._awaiting_silence, []
+            for deserted in waiting:
+                deserted.callback(None)
+        self.log.info("{station} disconnected: {why}",
+                      station=station, why=why)
+        self.backend.station_disconnected(station)
+
+    # A station's Calls
+
+    def answer(
+        self, station: LiveStation, call: Call
+    ) -> Payload | Deferred[Payload]:
+        """
+        Answer a Call of a station.
+
+        @raise CallFailed: to answer with this CallError instead.
+        """
+        now = station.asked_at = self._seconds()
+        schema = REQUESTS.get((station.version, call.action))
+        if schema is None or not schema.is_valid(call.payload):
+            self._object(station, call, schema, now)
+        known: Known = station.known
+        witness = WITNESSES.get(call.action)
+        if witness is not None:
+            witness(known, call.payload, now)
+            self.fleet.unsaved.add(known.identity)
+        if known.settings.registration != "Accepted":
+            return self._hold_off(known, call, now)
+        engaged = self._engaged
+        answer = engaged.backend.answer(station, call)
+        if answer.__class__ is dict:
+            return self._checked(station, call, answer)  # type: ignore[arg-type]
+        return self._when_answered(engaged, station, call, answer)
+
+    def _when_answered(
+        self, engaged: _Engagement, station: LiveStation, call: Call, answer: Any
+    ) -> Deferred[Payload]:
+        engaged.owes()
+        if not isinstance(answer, Deferred):
+            answer = ensureDeferred(answer)
+
+        def paid(result: Any) -> Any:
+            engaged.paid()
+            return result
+
+        answer.addBoth(paid)
+        return answer.addCallback(
+            lambda payload: self._checked(station, call, payload)
+        )
+
+    def _checked(
+        self, station: LiveStation, call: Call, payload: Payload
+    ) -> Payload:
+        """
+        What we send keeps the schema, always.
+        """
+        schema = RESPONSES[station.version, call.action]
+        if schema.is_valid(payload):
+            return payload
+        self.log.error(
+            "{station}: the backend's answer to {action} breaks the schema: "
+            "{violations}",
+            station=station,
+            action=call.action,
+            violations=_in_words(schema.violations(payload)),
+        )
+        raise CallFailed(ErrorCode.INTERNAL_ERROR)
+
+    def _object(
+        self, station: LiveStation, call: Call, schema: Schema | None, now: float
+    ) -> None:
+        """
+        Refuse a Call that breaks its schema, or understand it all the same.
+        """
+        if call.action not in FROM_STATION[station.version] or not schema:
+            raise self._unheard_of(station, call)
+        mode = station.known.settings.validation or self.validation
+        if mode == "off":
+            # Backends may rely on members and types being there.
+            call.payload = understand(
+                call.action, call.payload, schema, iso(now)
+            )
+            return
+        violations = schema.violations(call.payload)
+        station.violations = violations
+        station.known.violations += len(violations)
+        if self._observer is not None:
+            self._observer.violations_seen(station, call, violations)
+        if mode == "strict":
+            raise refusal(violations)
+        call.payload = understand(call.action, call.payload, schema, iso(now))
+
+    def _unheard_of(self, station: LiveStation, call: Call) -> CallFailed:
+        if call.action in TO_STATION[station.version]:
+            return CallFailed(
+                ErrorCode.NOT_SUPPORTED,
+                f"{call.action} is for a central system to send",
+            )
+        return CallFailed(
+            ErrorCode.NOT_IMPLEMENTED,
+            f"OCPP {station.version} has no action {call.action:.50}",
+        )
+
+    def _hold_off(self, known: Known, call: Call, now: float) -> Payload:
+        """
+        Answer a station that the operator does not accept (yet).
+        """
+        if call.action == "BootNotification":
+            return {
+                "status": known.settings.registration,
+                "currentTime": iso(now),
+                "interval": known.settings.retry_interval,
+            }
+        raise CallFailed(
+            ErrorCode.SECURITY_ERROR,
+            f"the registration of this station is "
+            f"{known.settings.registration}: only BootNotification is heard",
+        )
+
+    # An operator's Calls
+
+    async def call(
+        self,
+        identity: str,
+        action: str,
+        payload: Payload,
+        timeout: float | None = None,
+    ) -> Payload:
+        station = self._stations.get(identity)
+        if station is None:
+            known = self.fleet.known(identity)
+            raise StationNotConnected(
+                f'station "{identity}" is not connected; {known.whereabouts}'
+            )
+        self.check_command(station.version, action, payload)
+        try:
+            answer = await station.call(action, payload, timeout)
+        except CallTimedOut:
+            station.known.unanswered += 1
+            raise
+        self._weigh(station, action, answer)
+        if self._observer is not None:
+            noted = self._observer.command_answered(
+                station, action, payload, answer
+            )
+            if noted is not None:
+                await noted
+        return answer
+
+    def check_command(
+        self, version: Version, action: str, payload: Payload
+    ) -> None:
+        """
+        @raise BadRequest: a station of that version would not understand it.
+        """
+        if action not in TO_STATION[version]:
+            known = ", ".join(sorted(TO_STATION[version]))
+            raise BadRequest(
+                f"OCPP {version} has no operation {action!r:.60} that a "
+                f"central system may send; it has: {known}"
+            )
+        schema = REQUESTS[version, action]
+        if not schema.is_valid(payload):
+            violations = schema.violations(payload)
+            raise BadRequest(f"{action}: {_in_words(violations)}")
+
+    def _weigh(self, station: LiveStation, action: str, answer: Payload) -> None:
+        """
+        Note it where a station's answer to a command breaks the schema.
+        """
+        schema = RESPONSES[station.version, action]
+        if not schema.is_valid(answer):
+            violations = schema.violations(answer)
+            station.known.violations += len(violations)
+            self.log.warn(
+                "{station}: its answer to {action} breaks the schema: "
+                "{violations}",
+                station=station,
+                action=action,
+                violations=_in_words(violations),
+            )
+
+
+def _in_words(violations: Sequence[Violation]) -> str:
+    return "; ".join(f"{v.path}: {v.message}" for v in violations[:10])
+

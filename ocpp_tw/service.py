@@ -1,0 +1,323 @@
+"""
+The central system as one service: start, reload, stop.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import (
+    SSL4ServerEndpoint,
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    serverFromString,
+)
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.logger import Logger
+
+from .config import Config
+from .database import MEMORY
+from .errors import BadConfig
+from .interfaces import IBackend
+from .journal import Journal
+from .ocpp.versions import Version
+from .plugin import find_backend_maker
+from .router import GOING_AWAY, Router
+from .tls import Certificates
+from .transports.site import Front
+
+
+#: How many seconds a graceful stop waits for stations, and for answers owed.
+PATIENCE = 5
+
+#: A thousand stations come back at once after a restart.
+BACKLOG = 4096
+
+
+class CentralSystem(MultiService):
+    """
+    The parent of every service, in the order they depend on each other.
+
+    @ivar _load: reads the configuration, now and at every reload.
+    @ivar config: what was loaded last.
+    @ivar draining: whether a graceful stop is under way.
+    """
+
+    log = Logger()
+
+    def __init__(self, load: Callable[[], Config], reactor: Any) -> None:
+        super().__init__()
+        self._load = load
+        self._reactor = reactor
+        self.config = config = load()
+        self.draining = False
+        self.journal = Journal(
+            journal_path(config),
+            reactor,
+            days=config.embedded.message_log_days,
+            rows=config.embedded.message_log_rows,
+        )
+        self.router = Router(self.journal, reactor)
+        self.backend = self._make_backend(config)
+        self.certificates = Certificates(config.tls)
+        self.front = Front(self.router, config, reactor, lambda: self.is_ready)
+        self._ports: list[IListeningPort] = []
+        self._signals = Signals(
+            {signal.SIGHUP: self.reload, signal.SIGQUIT: self.stop_gently},
+            reactor,
+        )
+
+    @property
+    def is_ready(self) -> bool:
+        """
+        Whether stations can be served.
+        """
+        return bool(self.running and self._ports and not self.draining)
+
+    def try_out(self) -> None:
+        """
+        Open what will be opened, and close it again.
+
+        @raise BadConfig: it cannot be.
+        """
+        self.journal.database.try_out()
+        try_out = getattr(self.backend, "try_out", None)
+        if try_out is not None:
+            try_out()
+
+    # Start
+
+    def privilegedStartService(self) -> None:
+        """
+        Listen, while we may still be root.
+        """
+        super().privilegedStartService()
+        listening = Deferred.fromCoroutine(self._listen(self.config))
+        listening.addCallback(self._listens)
+        listening.addErrback(self._deaf)
+
+    def _listens(self, ports: list[IListeningPort]) -> None:
+        self._ports = ports
+        for port in ports:
+            # A station that connects before we are ready waits in line.
+            port.stopReading()  # type: ignore[attr-defined]
+            self.log.info("listening on {host}", host=port.getHost())
+
+    def _deaf(self, failure: Any) -> None:
+        failure.trap(CannotListenError)
+        raise SystemExit(f"twistd cs: {failure.value}")
+
+    async def _listen(self, config: Config) -> list[IListeningPort]:
+        ports: list[IListeningPort] = []
+        try:
+            for endpoint in self._endpoints(config):
+                ports.append(await endpoint.listen(self.front.site))
+        except CannotListenError:
+            for port in ports:
+                await maybeDeferred(port.stopListening)
+            raise
+        return ports
+
+    def _endpoints(self, config: Config) -> Sequence[IStreamServerEndpoint]:
+        server = config.server
+        if server.endpoint:
+            return [
+                serverFromString(self._reactor, text)
+                for text in server.endpoint
+            ]
+        if self.certificates:
+            return [
+                SSL4ServerEndpoint(
+                    self._reactor,
+                    server.port,
+                    self.certificates,
+                    backlog=BACKLOG,
+                    interface=server.listen,
+                )
+            ]
+        tcp = TCP6ServerEndpoint if ":" in server.listen else TCP4ServerEndpoint
+        return [tcp(self._reactor, server.port, BACKLOG, server.listen)]
+
+    def startService(self) -> None:
+        self.journal.startService()
+        self.router.use(self.backend)
+        self.backend.setServiceParent(self)
+        self._signals.setServiceParent(self)
+        super().startService()
+        for port in self._ports:
+            port.startReading()  # type: ignore[attr-defined]
+        for warning in self.config.warnings:
+            self.log.warn("{warning}", warning=warning)
+
+    # Reload
+
+    def reload(self) -> Deferred[None]:
+        """
+        Read the configuration again, and replace what it changed.
+
+        A configuration that cannot be used changes nothing.
+        """
+        return Deferred.fromCoroutine(self._reload())
+
+    async def _reload(self) -> None:
+        try:
+            new = self._load()
+            certificates = self.certificates.read_again(new.tls)
+            front = self.front.prepare(new)
+            backend = self._new_backend(new)
+            ports = await self._new_ports(new)
+        except (BadConfig, CannotListenError) as e:
+            self.log.error(
+                "not reloaded, nothing has changed: {error}", error=e
+            )
+            return
+        certificates()
+        front()
+        if backend is not None:
+            self._replace_backend(backend)
+        if ports is not None:
+            await self._replace_ports(ports)
+        self.config = new
+        self.log.info("reloaded")
+
+    def _make_backend(self, config: Config) -> IBackend:
+        maker = find_backend_maker(config.backend.name)
+        return maker.make_backend(
+            config.backend.settings, self.router, self._reactor
+        )
+
+    def _new_backend(self, new: Config) -> IBackend | None:
+        """
+        The backend that the new configuration asks for, started; None where
+        it is the one that we have.
+        """
+        if new.backend == self.config.backend:
+            return None
+        backend = self._make_backend(new)
+        backend.setServiceParent(self)
+        return backend
+
+    async def _new_ports(self, new: Config) -> list[IListeningPort] | None:
+        old = self.config
+        if (new.server.endpoint, new.server.listen, new.server.port) == (
+            old.server.endpoint,
+            old.server.listen,
+            old.server.port,
+        ):
+            return None
+        return await self._listen(new)
+
+    def _replace_backend(self, new: IBackend) -> None:
+        self.backend = new
+        settled = self.router.use(new)
+        settled.addCallback(lambda old: old.disownServiceParent())
+        settled.addErrback(
+            lambda f: self.log.failure("while stopping the old backend", f)
+        )
+
+    async def _replace_ports(self, new: list[IListeningPort]) -> None:
+        old, self._ports = self._ports, new
+        for port in old:
+            await maybeDeferred(port.stopListening)
+
+    # Stop
+
+    def stop_gently(self) -> Deferred[None]:
+        """
+        Stop in order: take no new stations, answer what we owe, let go of
+        those we have; then end the process.
+        """
+        return Deferred.fromCoroutine(self._stop_gently())
+
+    async def _stop_gently(self) -> None:
+        if self.draining:
+            return
+        self.draining = True
+        self.log.info("stopping gracefully")
+        await self._leave()
+        deserted = self.router.deserted()
+        await deserted.addTimeout(PATIENCE, self._reactor, _let_go)
+        settled = self.router.settled()
+        await settled.addTimeout(PATIENCE, self._reactor, _let_go)
+        self._reactor.stop()
+
+    async def _leave(self) -> None:
+        """
+        Stop listening, and tell the stations goodbye.
+        """
+        ports, self._ports = self._ports, []
+        for port in ports:
+            await maybeDeferred(port.stopListening)
+        for station in self.router.stations():
+            station.close(GOING_AWAY, "the central system stops")
+
+    def stopService(self) -> Deferred[None]:
+        """
+        Stop at once: only what was acknowledged is waited for.
+        """
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        await self._leave()
+        await super().stopService()
+        await self.journal.stopService()
+
+
+def journal_path(config: Config) -> str:
+    """
+    Where the journal lies: beside the embedded backend's file, whichever
+    backend is used; in memory where that keeps nothing.
+    """
+    path = config.embedded.path
+    if config.backend.name == "memory" or path == MEMORY:
+        return MEMORY
+    beside = Path(path)
+    return str(beside.with_name(f"{beside.stem}-journal{beside.suffix}"))
+
+
+def _let_go(result: object, timeout: float) -> None:
+    """
+    Stop waiting, and carry on.
+    """
+
+
+@frozen(eq=False)
+class _Installed:
+    number: signal.Signals
+    before: Any
+
+
+class Signals(Service):
+    """
+    Calls something when the process is sent a signal.
+    """
+
+    def __init__(
+        self, calls: dict[signal.Signals, Callable[[], object]], reactor: Any
+    ) -> None:
+        self._calls = calls
+        self._reactor = reactor
+        self._installed: list[_Installed] = []
+
+    def startService(self) -> None:
+        super().startService()
+        for number in self._calls:
+            before = signal.signal(number, self._received)
+            self._installed.append(_Installed(number, before))
+
+    def stopService(self) -> None:
+        super().stopService()
+        while self._installed:
+            installed = self._installed.pop()
+            # Ours is the last word: a HUP while we stop does no harm.
+            signal.signal(installed.number, signal.SIG_IGN)
+
+    def _received(self, number: int, frame: object) -> None:
+        self._reactor.callFromThread(self._calls[signal.Signals(number)])

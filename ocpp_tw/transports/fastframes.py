@@ -1,0 +1,172 @@
+"""
+A quick way for the frames that nearly all of the traffic is made of.
+
+A segment that is exactly one final, masked text frame is unmasked and given
+on here, and an answer goes to the socket at once when nothing waits before
+it.  Everything else goes to Autobahn untouched, so that RFC 6455 stays its
+business: what is odd, broken, fragmented, large or encrypted.
+
+It touches what is private to Twisted and Autobahn: C{doRead}, C{dataBuffer}
+and C{_tempDataBuffer} of a TCP connection; C{data}, C{current_frame} and
+C{inside_message} of a protocol.  Where they are not what we know, L{read_fast}
+changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import main
+from twisted.internet.tcp import Connection
+
+
+#: How much is read at once.
+SEGMENT = 65536
+
+#: The first octets of a final text frame whose length fits into one octet.
+_HEADS = [bytes([0x81, length]) for length in range(126)]
+
+_WANTED = ("dataBuffer", "_tempDataBuffer", "socket", "doRead")
+
+
+def unmask(data: bytes, mask: bytes) -> bytes:
+    """
+    Undo the masking of a payload (RFC 6455, section 5.3).
+
+    >>> unmask(unmask(b"[2]", b"abcd"), b"abcd")
+    b'[2]'
+    """
+    size = len(data)
+    key = (mask * ((size + 3) >> 2))[:size]
+    return (
+        int.from_bytes(data, "little") ^ int.from_bytes(key, "little")
+    ).to_bytes(size, "little")
+
+
+def text_frame(payload: bytes) -> bytes:
+    """
+    One final text frame, as a server sends it.
+    """
+    size = len(payload)
+    if size < 126:
+        return _HEADS[size] + payload
+    if size < 65536:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
+    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+
+
+def whole_text(segment: bytes) -> bytes | None:
+    """
+    The payload of a segment that is exactly one small masked text frame.
+
+    >>> whole_text(b"\\x81\\x82\\0\\0\\0\\0{}")
+    b'{}'
+    >>> whole_text(b"\\x81\\x02{}") is None
+    True
+    """
+    size = len(segment)
+    if size < 7 or segment[0] != 0x81:
+        return None
+    length = segment[1] - 0x80
+    if 0 <= length < 126:
+        if length != size - 6:
+            return None
+        payload = unmask(segment[6:], segment[2:6])
+    elif length == 126:
+        if size < 134 or (segment[2] << 8 | segment[3]) != size - 8:
+            return None
+        payload = unmask(segment[8:], segment[4:8])
+    else:
+        return None
+    if payload.isascii():
+        return payload
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return None
+    return payload
+
+
+class FastFrames:
+    """
+    Mixed into an Autobahn protocol: L{send_text}, and frames by L{read_fast}.
+    """
+
+    _send: Any = None
+
+    def read_fast(self: Any) -> None:
+        """
+        Take the reading over from a plain TCP connection.
+        """
+        transport = self.transport
+        if isinstance(transport, Connection) and all(
+            hasattr(transport, name) for name in _WANTED
+        ):
+            self._recv = transport.socket.recv
+            self._send = transport.socket.send
+            transport.doRead = self._read_segment
+
+    def connectionLost(self: Any, reason: Any) -> None:
+        self._recv = self._send = None
+        self.transport.__dict__.pop("doRead", None)
+        super().connectionLost(reason)  # type: ignore[misc]
+
+    def dataReceived(self: Any, data: bytes) -> None:
+        """
+        What came by the slow way: TLS, or in the segment of the handshake.
+        """
+        self._segment_received(data)
+
+    def _read_segment(self: Any) -> Any:
+        """
+        What C{doRead} of a connection does, without its logging context.
+        """
+        try:
+            segment = self._recv(SEGMENT)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError:
+            return main.CONNECTION_LOST
+        if not segment:
+            return main.CONNECTION_DONE
+        self._segment_received(segment)
+        return None
+
+    def _segment_received(self: Any, segment: bytes) -> None:
+        if (
+            self.state == self.STATE_OPEN
+            and self.current_frame is None
+            and not self.data
+            and not self.inside_message
+            and len(segment) <= self.maxFramePayloadSize
+        ):
+            text = whole_text(segment)
+            if text is not None:
+                self.frame_received(text)
+                return
+        self._alive()
+        self._dataReceived(segment)
+
+    def send_text(self: Any, payload: bytes) -> None:
+        """
+        Send a text frame, at once if nothing waits before it.
+        """
+        if self.state != self.STATE_OPEN:
+            return
+        frame = text_frame(payload)
+        transport = self.transport
+        if (
+            self._send is None
+            or transport.dataBuffer
+            or transport._tempDataBuffer
+            or transport.disconnecting
+        ):
+            transport.write(frame)
+            return
+        try:
+            sent = self._send(frame)
+        except OSError:
+            # Twisted finds out what it is, and says so.
+            sent = 0
+        if sent != len(frame):
+            transport.write(frame[sent:])
