@@ -1,0 +1,1 @@
+`twistd cs` reads an INI file and `CS_<SECTION>_<KEY>` environment variables, and names file, line, section, key and remedy of every mistake at once; `twistd cs --test` checks the configuration, the sites, the emulated stations and the certificates.

@@ -1,0 +1,50 @@
+"""
+The configuration file and the environment, read into values that can be
+compared.
+
+>>> config = load(None, {"CS_SERVER_PORT": "9000"}, "/nowhere")
+>>> config.server.port, config.backend.name
+(9000, 'embedded')
+"""
+
+from .check import check
+from .reading import BackendConfig, Config, find, load
+from .settings import (
+    API,
+    TLS,
+    Conninfo,
+    Daemon,
+    Embedded,
+    Emulator,
+    Log,
+    Main,
+    Pool,
+    Postgres,
+    Server,
+    Stations,
+    Webhook,
+)
+from .sites import load_sites
+
+
+__all__ = [
+    "API",
+    "TLS",
+    "BackendConfig",
+    "Config",
+    "Conninfo",
+    "Daemon",
+    "Embedded",
+    "Emulator",
+    "Log",
+    "Main",
+    "Pool",
+    "Postgres",
+    "Server",
+    "Stations",
+    "Webhook",
+    "check",
+    "find",
+    "load",
+    "load_sites",
+]

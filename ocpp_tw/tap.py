@@ -1,0 +1,126 @@
+"""
+C{twistd cs}: the command line, and the service it describes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from functools import partial
+from typing import NoReturn
+
+from twisted.application.service import IService
+from twisted.python import usage
+
+from twisted import __version__ as twisted_version
+
+from . import __version__, config
+from .errors import BadConfig
+from .plugin import backend_makers, find_backend_maker
+
+
+# Until the service listens to it, a SIGHUP would end the process.
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+class Options(usage.Options):
+    """
+    The command line of C{twistd cs}.
+
+    C{options["loaded"]} is the configuration; C{options["load"]} reads it
+    again, from wherever the process is by then.
+    """
+
+    synopsis = "[--config=FILE] [--test]"
+    longdesc = (
+        "Runs a central system for OCPP charging stations. Every key of the "
+        "configuration file can be given in the environment, as "
+        "CS_<SECTION>_<KEY>."
+    )
+    optParameters = [
+        [
+            "config",
+            "c",
+            None,
+            "Configuration file (else $CS_CONFIG, /etc/cs/cs.conf or "
+            "conf/default.conf, if there is one).",
+        ],
+    ]
+    optFlags = [["test", "t", "Check the configuration, and exit."]]
+
+    def opt_help_backends(self) -> NoReturn:
+        """
+        List the backends installed here, and exit.
+        """
+        for maker in sorted(backend_makers(), key=lambda maker: maker.name):
+            print(f"{maker.name:12} {maker.description}")
+        raise SystemExit(0)
+
+    def opt_version(self) -> NoReturn:
+        """
+        Say our version and Twisted's, and exit.
+        """
+        print(f"ocpp_tw {__version__} (Twisted {twisted_version})")
+        raise SystemExit(0)
+
+    def postOptions(self) -> None:
+        self["load"] = partial(
+            config.load, self["config"], dict(os.environ), os.getcwd()
+        )
+        if self["test"]:
+            self._test()
+        try:
+            self["loaded"] = self._checked()
+        except BadConfig as e:
+            raise usage.UsageError(str(e)) from e
+        self._obey_daemon()
+
+    def _checked(self) -> config.Config:
+        loaded: config.Config = self["load"]()
+        find_backend_maker(loaded.backend.name)
+        for warning in loaded.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        return loaded
+
+    def _test(self) -> NoReturn:
+        try:
+            problems = config.check(self._checked())
+        except BadConfig as e:
+            problems = e.problems
+        name = f"configuration file {self._name()}"
+        if problems:
+            print(*problems, f"{name} test failed", sep="\n", file=sys.stderr)
+            raise SystemExit(1)
+        print(f"{name} test is successful")
+        raise SystemExit(0)
+
+    def _name(self) -> object:
+        try:
+            file = config.find(self["config"], os.environ)
+        except BadConfig:
+            return self["config"] or os.environ["CS_CONFIG"]
+        return file or "(none, the defaults)"
+
+    def _obey_daemon(self) -> None:
+        """
+        What C{[daemon]} says is for twistd, whose options are our parent's.
+        """
+        daemon: config.Daemon = self["loaded"].daemon
+        twistd: dict[str, Any] = self.parent or {}
+        if "nodaemon" in twistd and not daemon.daemon:
+            twistd["nodaemon"] = True
+        if twistd.get("pidfile") == "twistd.pid" and daemon.pid:
+            twistd["pidfile"] = daemon.pid
+
+
+def makeService(options: Options) -> IService:
+    """
+    Assemble the central system that the command line describes.
+    """
+    from twisted.internet import reactor
+
+    from .service import CentralSystem
+
+    service: IService = CentralSystem(options["load"], reactor)
+    return service
