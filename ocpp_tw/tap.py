@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from twisted.application.service import IService
 from twisted.python import usage
