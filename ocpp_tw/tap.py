@@ -79,13 +79,14 @@ class Options(usage.Options):
     def _checked(self) -> config.Config:
         loaded: config.Config = self["load"]()
         find_backend_maker(loaded.backend.name)
-        for warning in loaded.warnings:
-            print(f"warning: {warning}", file=sys.stderr)
         return loaded
 
     def _test(self) -> NoReturn:
         try:
-            problems = config.check(self._checked())
+            loaded = self._checked()
+            problems = config.check(loaded)
+            for warning in loaded.warnings:
+                print(f"warning: {warning}", file=sys.stderr)
         except BadConfig as e:
             problems = e.problems
         name = f"configuration file {self._name()}"
@@ -110,7 +111,9 @@ class Options(usage.Options):
         twistd: dict[str, Any] = self.parent or {}
         if "nodaemon" in twistd and not daemon.daemon:
             twistd["nodaemon"] = True
-        if twistd.get("pidfile") == "twistd.pid" and daemon.pid:
+        if daemon.pid and twistd.get("pidfile") == os.path.abspath(
+            "twistd.pid"
+        ):
             twistd["pidfile"] = daemon.pid
 
 
