@@ -111,9 +111,7 @@ class Options(usage.Options):
         twistd: dict[str, Any] = self.parent or {}
         if "nodaemon" in twistd and not daemon.daemon:
             twistd["nodaemon"] = True
-        if daemon.pid and twistd.get("pidfile") == os.path.abspath(
-            "twistd.pid"
-        ):
+        if daemon.pid and twistd.get("pidfile") == "twistd.pid":
             twistd["pidfile"] = daemon.pid
 
 
