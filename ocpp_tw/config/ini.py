@@ -27,7 +27,7 @@ class Entry:
     What was written for one key, and where.
     """
 
-    text: str = field(repr=True)
+    text: str
     where: str
 
     def problem(self, what: str, quote: bool = True) -> str:
@@ -62,7 +62,7 @@ def parse(text: str, name: str) -> Ini:
     @param name: what to call the file in problems.
     """
     reader = _Reader(Ini(name))
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         reader.read(number, line)
     reader.finish_entry()
     return reader.ini
@@ -73,8 +73,8 @@ class _Reader:
     """
     Reads line by line.
 
-    @ivar section: the section we are in; C{None} before the first, and after
-        one that could not be read.
+    @ivar section: the section we are in; None before the first.
+    @ivar lost: whether the section we are in could not be read.
     @ivar entry: the entry whose value may be continued: where, key, the
         lines so far, and how far it was indented.
     """
