@@ -66,16 +66,16 @@ class Station:
         self._script = script(self)
         self._rest = b""
         self._request: Request | None = None
+        self._socket = socket.socket()
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.fileno = self._socket.fileno()
 
     def connect(self) -> None:
         """
         Open the connection; the script begins by itself when it is open.
         """
-        self._socket = socket.socket()
-        self._socket.setblocking(False)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.connect_ex((self.fleet.host, self.fleet.port))
-        self.fileno = self._socket.fileno()
         self.fleet.watch(self, self._connected)
 
     def follow(self, script: Script) -> None:
@@ -97,6 +97,12 @@ class Station:
         Be gone, whatever the server thinks of it.
         """
         self.fleet.forget(self)
+        self._socket.close()
+
+    def stay_home(self) -> None:
+        """
+        Do not connect after all.
+        """
         self._socket.close()
 
     def begin(self, transaction_id: int) -> bool:
@@ -122,7 +128,7 @@ class Station:
         head, end, rest = self._rest.partition(b"\r\n\r\n")
         if not end:
             return
-        if not head.startswith(b"HTTP/1.1 101") or _ACCEPT not in head:
+        if not (head.startswith(b"HTTP/1.1 101 ") and _ACCEPT in head):
             raise Lost(f"handshake refused: {head[:80]!r}")
         self._rest = rest
         self.fleet.ready[self.fileno] = self._readable
@@ -133,9 +139,9 @@ class Station:
         data = self._receive()
         # Nearly always: one whole, short frame of text, and nothing else.
         size = len(data) - 2
-        if not self._rest and 0 < size < 126 and data[1] == size:
-            if data[0] == _TEXT:
-                return self._answered(data[2:])
+        is_short = 0 < size < 126 and data[1] == size
+        if is_short and data[0] == _TEXT and not self._rest:
+            return self._answered(data[2:])
         self._rest += data
         return self._frames_received()
 
@@ -263,8 +269,11 @@ class Fleet:
         Let all stations go on with another script.
         """
         self.finished = 0
-        for station in self._stations.values():
-            station.follow(script)
+        for station in list(self._stations.values()):
+            try:
+                station.follow(script)
+            except OSError as why:
+                self._station_lost(station, why)
 
     def send_out(self, count: int, script: Script, at_once: int) -> None:
         """
@@ -345,6 +354,8 @@ class Fleet:
         """
         Close all connections, in good manners where the server has them.
         """
+        for station in self._waiting:
+            station.stay_home()
         self._waiting.clear()
         for station in list(self._stations.values()):
             try:
@@ -354,6 +365,7 @@ class Fleet:
         self.run(2, lambda: not self._stations)
         for station in list(self._stations.values()):
             station.close()
+        self.epoll.close()
 
     def wrong(self, station: Station, what: str, text: bytes) -> None:
         """

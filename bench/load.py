@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from attrs import asdict, frozen
 
@@ -125,7 +126,7 @@ class _Bench:
             fleet.send_out(20, charge, AT_ONCE)
             fleet.finish(PATIENCE)
 
-    def idle(self, count: int) -> dict[str, float | None]:
+    def idle(self, count: int) -> dict[str, Any]:
         """
         Stations that connect at ease, boot, and are quiet.
         """
@@ -143,7 +144,7 @@ class _Bench:
             "idle_kib": used / count if self._pid else None,
         }
 
-    def storm(self, count: int) -> dict[str, float | None]:
+    def storm(self, count: int) -> dict[str, Any]:
         """
         Stations that all connect at once, and boot.
         """
@@ -153,7 +154,7 @@ class _Bench:
         self._tell(f"{count} stations at once: booted in {took:.2f} s")
         return {"storm_s": took}
 
-    def load(self, plan: Plan) -> dict[str, float | None]:
+    def load(self, plan: Plan) -> dict[str, Any]:
         """
         Stations that talk as fast as they are answered.
         """

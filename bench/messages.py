@@ -15,8 +15,12 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
-from websockets.frames import apply_mask
 
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:
+    from websockets.utils import apply_mask
 
 if TYPE_CHECKING:
     from .fleet import Station
@@ -129,6 +133,7 @@ _SAMPLES = ",".join(
         _sample("10986", "Power.Active.Import", "W"),
         _sample("15.9", "Current.Import", "A", "L1"),
         _sample("16.0", "Current.Import", "A", "L2"),
+        _sample("15.8", "Current.Import", "A", "L3"),
     ]
 )
 

@@ -20,6 +20,7 @@ from ocpp.v16.datatypes import IdTagInfo
 from ocpp.v16.enums import Action, AuthorizationStatus, RegistrationStatus
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 
 _transaction_ids = count(1)
@@ -33,7 +34,7 @@ def _accepted() -> IdTagInfo:
     return IdTagInfo(status=AuthorizationStatus.accepted)
 
 
-class ChargePoint(Base):  # type: ignore[misc]
+class ChargePoint(Base):
     """
     One station, and what is remembered of it.
     """
@@ -99,8 +100,9 @@ async def main(port: int) -> None:
     """
     Serve until the process is ended.
     """
+    protocols = [Subprotocol("ocpp1.6")]
     async with serve(
-        connected, "127.0.0.1", port, subprotocols=["ocpp1.6"]
+        connected, "127.0.0.1", port, subprotocols=protocols
     ) as server:
         await server.serve_forever()
 

@@ -125,11 +125,14 @@ def table(results: Results) -> str:
 def _row(name: str, each: list[Result], first: list[Result]) -> list[str]:
     if not each:
         return [name, *["-"] * (len(_COLUMNS) + 1), "did not run"]
-    figures = [
-        _written(how, middle(each, name)) for _, name, how in _COLUMNS
-    ]
+    figures = [_written(how, middle(each, name)) for _, name, how in _COLUMNS]
     errors = sum(result.errors for result in each)
-    return [name, _written("{:.2f}", ratio(each, first)), *figures, f"{errors}"]
+    return [
+        name,
+        _written("{:.2f}", ratio(each, first)),
+        *figures,
+        f"{errors}",
+    ]
 
 
 def ratio(each: list[Result], first: list[Result]) -> float | None:

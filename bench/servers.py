@@ -97,14 +97,12 @@ def running(server: Server, cpus: set[int] | None) -> Iterator[Running]:
     @raise NotRunning: with the last lines it wrote.
     """
     with TemporaryDirectory(prefix="bench-") as directory:
-        port = _free_port()
+        port = free_port()
         log = Path(directory, "bench.log")
         process = _start(server, port, directory, log, cpus)
         try:
             _await_port(process, port, log)
-            yield Running(
-                process.pid, f"ws://127.0.0.1:{port}{server.path}"
-            )
+            yield Running(process.pid, f"ws://127.0.0.1:{port}{server.path}")
         finally:
             _end(process)
 
@@ -154,7 +152,10 @@ def _on(cpus: set[int] | None) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """
+    A port of the loopback interface that nobody listens on.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
