@@ -89,8 +89,10 @@ class Station:
         """
         Say goodbye, and wait for the server to close the connection.
         """
+        if self.fleet.ready[self.fileno] != self._readable:
+            return self.close()
         self.fleet.ready[self.fileno] = self._left
-        self._send(messages.CLOSE)
+        return self._send(messages.CLOSE)
 
     def close(self) -> None:
         """
