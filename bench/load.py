@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import math
 import resource
 import sys
 import time
@@ -67,8 +66,8 @@ class Result:
     """
 
     rate: float
-    p50_ms: float
-    p99_ms: float
+    p50_ms: float | None
+    p99_ms: float | None
     errors: int
     generator: float
     cpu_us: float | None = None
@@ -171,8 +170,8 @@ class _Bench:
         self._tell(f"{count / took:.0f} messages/s")
         return {
             "rate": count / took,
-            "p50_ms": _percentile(latencies, 50) * 1000,
-            "p99_ms": _percentile(latencies, 99) * 1000,
+            "p50_ms": _percentile_ms(latencies, 50),
+            "p99_ms": _percentile_ms(latencies, 99),
             "generator": own / took,
             "cpu_us": cpu / count * 1e6 if self._pid and count else None,
         }
@@ -198,13 +197,13 @@ def _undisturbed() -> Iterator[None]:
         gc.enable()
 
 
-def _percentile(ordered: Sequence[float], percent: int) -> float:
+def _percentile_ms(ordered: Sequence[float], percent: int) -> float | None:
     """
-    The value that so many percent do not exceed; NaN of nothing.
+    The milliseconds that so many percent of the seconds do not exceed.
     """
     if not ordered:
-        return math.nan
-    return ordered[(len(ordered) - 1) * percent // 100]
+        return None
+    return ordered[(len(ordered) - 1) * percent // 100] * 1000
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
