@@ -1,0 +1,187 @@
+"""
+The servers that are compared, and how each is started and ended.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from attrs import field, frozen
+
+
+#: Seconds a server may take to accept connections, and to end.
+START, END = 30, 10
+_CHECKOUT = Path(__file__).parent.parent
+_TWISTD = "from twisted.scripts.twistd import run; run()"
+
+
+class NotRunning(Exception):
+    """
+    The server did not start, or ended by itself.
+    """
+
+
+@frozen
+class Server:
+    """
+    A row of the table: a command, run in an empty directory of its own.
+
+    @ivar command: C{{port}} and C{{dir}} in it, and in the environment, are
+        filled in.
+    @ivar path: the part of the URL before the identity.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(factory=dict)
+    path: str = "/ocpp"
+
+
+def _ours(name: str, **settings: str) -> Server:
+    command = (sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "cs")
+    return Server(name, command, {"CS_SERVER_PORT": "{port}", **settings})
+
+
+#: The first row is what the others are compared with.
+PEER = Server(
+    "ocpp + websockets", (sys.executable, "-m", "bench.peer_server", "{port}")
+)
+SERVERS = (
+    PEER,
+    _ours("memory", CS_BACKEND_NAME="memory"),
+    _ours(
+        "embedded",
+        CS_BACKEND_NAME="embedded",
+        CS_EMBEDDED_PATH="{dir}/cs.sqlite3",
+    ),
+)
+
+
+def parse(text: str) -> Server:
+    """
+    A server from the command line.
+
+    >>> parse("mine=./csms --port {port}").command
+    ('./csms', '--port', '{port}')
+    """
+    name, _, command = text.partition("=")
+    if not name or not command:
+        raise ValueError(f"not of the form name=command: {text!r}")
+    return Server(name, tuple(shlex.split(command)))
+
+
+@frozen
+class Running:
+    """
+    A server that accepts connections.
+    """
+
+    pid: int
+    url: str
+
+
+@contextmanager
+def running(server: Server, cpus: set[int] | None) -> Iterator[Running]:
+    """
+    Start the server, on these CPUs, and end it afterwards.
+
+    @raise NotRunning: with the last lines it wrote.
+    """
+    with TemporaryDirectory(prefix="bench-") as directory:
+        port = free_port()
+        log = Path(directory, "bench.log")
+        process = _start(server, port, directory, log, cpus)
+        try:
+            _await_port(process, port, log)
+            yield Running(process.pid, f"ws://127.0.0.1:{port}{server.path}")
+        finally:
+            _end(process)
+
+
+def _start(
+    server: Server,
+    port: int,
+    directory: str,
+    log: Path,
+    cpus: set[int] | None,
+) -> subprocess.Popen[bytes]:
+    def filled(text: str) -> str:
+        return text.replace("{port}", str(port)).replace("{dir}", directory)
+
+    ours = {name: filled(x) for name, x in server.environment.items()}
+    with log.open("wb") as output, _on(cpus):
+        return subprocess.Popen(
+            [filled(word) for word in server.command],
+            cwd=directory,
+            env=_environment() | ours,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _environment() -> dict[str, str]:
+    """
+    Our own, without settings for other central systems, and with this
+    checkout to import from.
+    """
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("CS_")}
+    paths = [str(_CHECKOUT), kept.get("PYTHONPATH", "")]
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+@contextmanager
+def _on(cpus: set[int] | None) -> Iterator[None]:
+    """
+    What is started here runs on these CPUs, with all its threads.
+    """
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cpus or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def free_port() -> int:
+    """
+    A port of the loopback interface that nobody listens on.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await_port(
+    process: subprocess.Popen[bytes], port: int, log: Path
+) -> None:
+    end = time.monotonic() + START
+    while not _accepts(port):
+        if process.poll() is not None or time.monotonic() > end:
+            last = log.read_text(errors="replace").splitlines()[-10:]
+            raise NotRunning("\n".join(["it did not start:", *last]))
+        time.sleep(0.1)
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
