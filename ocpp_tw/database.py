@@ -12,6 +12,7 @@ import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from typing import Any, Protocol, TypeVar, cast
@@ -170,6 +171,15 @@ class _Group:
     def has_writes(self) -> bool:
         return bool(self.rows or self.jobs or self.later)
 
+    def waiting(self) -> Iterator[Deferred[Any]]:
+        """
+        Those who wait for the commit.
+        """
+        for _, _, rows_written in self.rows:
+            yield rows_written
+        for _, job_done in self.jobs:
+            yield job_done
+
 
 #: Whom to tell what: a result, or a L{Failure}.
 _Outcome = tuple[Deferred[Any], Any]
@@ -182,11 +192,13 @@ class _Committed:
 
     @ivar later: the rows that nobody waits for, to be tried again.
     @ivar reason: what the database said, if it failed.
+    @ivar dropped: how many of those rows are no rows that it can take.
     """
 
     outcomes: list[_Outcome]
     later: Sequence[tuple[Bulk, Row]] = ()
     reason: Exception | None = None
+    dropped: int = 0
 
 
 class _Spoilt(Exception):
@@ -401,6 +413,7 @@ class Database(Service):
         room = self._backlog - len(self._later)
         for item in reversed(committed.later[-room:] if room > 0 else ()):
             self._later.appendleft(item)
+        self.dropped += committed.dropped
         self.dropped += max(0, len(committed.later) - max(room, 0))
         self._answer_reads(group)
         for answer, outcome in committed.outcomes:
@@ -408,7 +421,8 @@ class Database(Service):
                 answer.errback(outcome)
             else:
                 answer.callback(outcome)
-        if self._next.has_writes() or self._next.reads:
+        last = self._closed and self._later and committed.reason is None
+        if self._next.has_writes() or self._next.reads or last:
             self._hand_over()
         elif self._later and self._timer is None and not self._closed:
             self._timer = self._reactor.callLater(LATER, self._timer_fired)
@@ -461,8 +475,7 @@ def _all_failed(failure: Failure, group: _Group) -> _Committed:
     """
     The thread itself failed: nobody may wait for ever.
     """
-    waiting = [item[-1] for item in (*group.rows, *group.jobs)]
-    return _Committed([(answer, failure) for answer in waiting])
+    return _Committed([(answer, failure) for answer in group.waiting()])
 
 
 class _File:
@@ -511,10 +524,9 @@ class _File:
         """
         Leave one file behind, without its write-ahead log.
         """
-        try:
+        # Where it fails, the log is read at the next start instead.
+        with suppress(sqlite3.Error):
             self._connected().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error:
-            pass  # the log is read at the next start instead
 
     def read(self, query: Job[T]) -> T:
         try:
@@ -607,14 +619,14 @@ class _File:
                 committed.outcomes += refused.outcomes
                 committed.later = [*committed.later, *refused.later]
                 committed.reason = refused.reason or committed.reason
+                committed.dropped += refused.dropped
         return committed
 
     def _refuse(self, group: _Group, reason: Exception) -> _Committed:
-        waiting = [item[-1] for item in (*group.rows, *group.jobs)]
         failure = Failure(_translated(reason))
-        outcomes = [(answer, failure) for answer in waiting]
+        outcomes: list[_Outcome] = [(d, failure) for d in group.waiting()]
         if not isinstance(failure.value, BackendUnavailable):
-            return _Committed(outcomes)
+            return _Committed(outcomes, dropped=len(group.later))
         # What a full disk refuses today it may take tomorrow.
         return _Committed(outcomes, group.later, failure.value)
 
