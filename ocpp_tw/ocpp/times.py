@@ -35,3 +35,15 @@ def parse_time(text: object) -> float | None:
         return when.timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def write_time(milliseconds: int) -> str:
+    """
+    A time in ms since 1970 as we write it: UTC, with milliseconds and Z.
+
+    >>> write_time(1_001)
+    '1970-01-01T00:00:01.001Z'
+    """
+    seconds, rest = divmod(milliseconds, 1000)
+    when = datetime.fromtimestamp(seconds, UTC)
+    return f"{when:%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"

@@ -1,0 +1,161 @@
+"""
+The meterValues of a station, as rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+import orjson
+from attrs import define
+
+from ...ocpp.times import parse_time
+from . import suspicion
+
+
+#: The default of a sampledValue (OCPP 1.6, section 7.31 Measurand).
+REGISTER = "Energy.Active.Import.Register"
+
+#: What a value in that unit is multiplied with, for Wh, W and their like.
+SCALE = {"kWh": 1000, "kvarh": 1000, "kW": 1000, "kVA": 1000, "kvar": 1000}
+
+#: SQLite's integers have 63 bits, and JSON's are safe up to 53.
+_LARGEST = 2**53
+
+
+@define(slots=True)
+class Reading:
+    """
+    One meterValue of a station.
+
+    @ivar time: in ms, corrected.
+    @ivar sent: the time as the station wrote it.
+    @ivar register: its energy register in Wh; None where it has none.
+    @ivar samples: its sampledValues as JSON.
+    @ivar suspect: a word for each that is suspect, by position.
+    """
+
+    time: int
+    sent: str
+    register: float | None
+    register_at: int
+    samples: str
+    suspect: dict[int, str] | None
+
+    def flag(self, position: int, word: str) -> None:
+        """
+        The first suspicion of a sample is the one kept.
+        """
+        if self.suspect is None:
+            self.suspect = {}
+        self.suspect.setdefault(position, word)
+
+    def row(
+        self,
+        transaction_id: int | None,
+        identity: str,
+        connector: int,
+        received: int,
+    ) -> tuple[Any, ...]:
+        """
+        See L{ocpp_tw.backends.embedded.schema.READINGS}.
+        """
+        suspect = self.suspect
+        return (
+            transaction_id,
+            identity,
+            connector,
+            self.time,
+            self.sent,
+            received,
+            self.register,
+            self.samples,
+            None if suspect is None else _by_position(suspect),
+        )
+
+
+def _by_position(suspect: Mapping[int, str]) -> str:
+    return orjson.dumps(suspect, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def read(
+    meter_values: Sequence[Mapping[str, Any]], received: int
+) -> list[Reading]:
+    """
+    The readings of a C{meterValue} or C{transactionData} list, in its order.
+    """
+    return [_read(value, received) for value in meter_values]
+
+
+def _read(meter_value: Mapping[str, Any], received: int) -> Reading:
+    samples = meter_value["sampledValue"]
+    sent = meter_value["timestamp"]
+    time, doubt = corrected(sent, received)
+    reading = Reading(
+        time, sent, None, 0, orjson.dumps(samples).decode(), None
+    )
+    for position, sample in enumerate(samples):
+        if sample.get("format") != "SignedData":
+            _weigh(reading, position, sample)
+        if doubt is not None:
+            reading.flag(position, doubt)
+    return reading
+
+
+def _weigh(reading: Reading, position: int, sample: Mapping[str, Any]) -> None:
+    """
+    Take the register from a sample, and see whether it is a number.
+    """
+    value = number(sample["value"])
+    if value is None:
+        reading.flag(position, suspicion.NOT_A_NUMBER)
+        return
+    if sample.get("measurand", REGISTER) != REGISTER:
+        return
+    if value < 0:
+        reading.flag(position, suspicion.NEGATIVE_REGISTER)
+    if (
+        reading.register is None
+        and "phase" not in sample
+        and sample.get("location", "Outlet") == "Outlet"
+    ):
+        reading.register = value * SCALE.get(sample.get("unit", ""), 1)
+        reading.register_at = position
+
+
+def number(text: str) -> float | None:
+    """
+    What a value says, if it is a number.
+
+    >>> number(" 0.0"), number("1_0"), number("nan"), number("12,5")
+    (0.0, None, None, None)
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if isfinite(value) and "_" not in text else None
+
+
+def corrected(sent: str, received: int) -> tuple[int, str | None]:
+    """
+    The time of a station in ms, and what is wrong with it.
+
+    A clock that is plainly wrong does not tell when something happened: then
+    it is the time of receipt.
+    """
+    seconds = parse_time(sent)
+    time = None if seconds is None else int(seconds * 1000)
+    doubt = suspicion.of_time(time, received)
+    if time is None or doubt is not None:
+        return received, doubt
+    return time, None
+
+
+def clamped(value: int) -> int:
+    """
+    A number of a station, small enough to be kept.
+    """
+    return max(-_LARGEST, min(_LARGEST, value))
