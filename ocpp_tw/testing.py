@@ -15,6 +15,7 @@ from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+from twisted.python.failure import Failure
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -190,7 +191,12 @@ class BackendContract:
         if not isinstance(answer, Deferred):
             answer = ensureDeferred(answer)  # type: ignore[arg-type]
         self.settle()
-        return self.successResultOf(answer)
+        results: list[Any] = []
+        answer.addBoth(results.append)
+        self.assertEqual(len(results), 1, "there is no answer yet")
+        if isinstance(results[0], Failure):
+            results[0].raiseException()
+        return results[0]
 
     def started(self: Any) -> IBackend:
         """

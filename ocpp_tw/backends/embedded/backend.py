@@ -90,7 +90,7 @@ class EmbeddedBackend(Records, Service):
         self._interval = heartbeat_interval
         self._event_days = event_days
         self._meters: dict[int, Meter] = {}
-        self._told = (0, "")
+        self._told = (-1, "")
         self._in_trouble = False
         self._answers = {
             name.removeprefix("answer_"): getattr(self, name)
