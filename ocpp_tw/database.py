@@ -478,6 +478,14 @@ def _all_failed(failure: Failure, group: _Group) -> _Committed:
     return _Committed([(answer, failure) for answer in group.waiting()])
 
 
+class _Gone(sqlite3.OperationalError):
+    """
+    There was a file, and there is none.
+    """
+
+    sqlite_errorname = "SQLITE_CANTOPEN"
+
+
 class _File:
     """
     A connection to the file, used by one thread at a time.
@@ -532,6 +540,7 @@ class _File:
         try:
             return query(self._connected())
         except sqlite3.DatabaseError as e:
+            self._mistrust(e)
             raise _translated(e) from e
 
     def commit(self, group: _Group) -> _Committed:
@@ -543,6 +552,7 @@ class _File:
         except _Spoilt as e:
             reason = e.__cause__
         if _is_about_the_file(reason):
+            self._mistrust(reason)
             return self._refuse(group, cast(Exception, reason))
         return self._commit_each(group)
 
@@ -567,8 +577,19 @@ class _File:
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
+            # SQLite would make a new file, and there would be nothing in it.
+            if self._path != MEMORY and not os.path.exists(self._path):
+                raise _Gone(self._path)
             self._connection = self._connect()
         return self._connection
+
+    def _mistrust(self, error: BaseException | None) -> None:
+        """
+        Open the file anew after an error that may be the connection's.
+        """
+        passing = _primary(error) in ("SQLITE_BUSY", "SQLITE_LOCKED")
+        if self._path != MEMORY and _is_about_the_file(error) and not passing:
+            self.close()
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         known = len(self._migrations)

@@ -569,6 +569,47 @@ class TroubleTests(Case):
         self.successResultOf(database.write(insert(1)))
         self.assertEqual(self.numbers(database), [1])
 
+    def test_failing_disk(self) -> None:
+        """
+        After an error of the disk the file is opened anew.
+        """
+        database = self.started()
+        self.successResultOf(database.write(insert(1)))
+
+        def fail(db: sqlite3.Connection) -> None:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+            raise error
+
+        for ask in (database.write, database.read):
+            failure = self.failureResultOf(ask(fail), BackendUnavailable)
+            self.assertEqual(str(failure.value), "the disk fails")
+        self.successResultOf(database.write(insert(2)))
+        self.assertEqual(self.numbers(database), [1, 2])
+
+    def test_gone(self) -> None:
+        """
+        A file that is gone is not replaced by an empty one.
+        """
+        database = self.started()
+        self.successResultOf(database.stopService())
+        database.startService()
+
+        def gone(db: sqlite3.Connection) -> None:
+            os.rename(self.path, f"{self.path}.away")
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorname = "SQLITE_IOERR"
+            raise error
+
+        self.failureResultOf(database.write(gone), BackendUnavailable)
+        failure = self.failureResultOf(
+            database.write(insert(1)), BackendUnavailable
+        )
+        self.assertEqual(str(failure.value), "it cannot be opened")
+        os.rename(f"{self.path}.away", self.path)
+        self.successResultOf(database.write(insert(1)))
+        self.assertEqual(self.numbers(database), [1])
+
 
 # In real threads
 
