@@ -279,6 +279,13 @@ class Database(Service):
         self._file.close()
         self._closed = True
 
+    @property
+    def backlog(self) -> int:
+        """
+        How many rows that nobody waits for are not written yet.
+        """
+        return len(self._later)
+
     def read_now(self, query: Job[T]) -> T:
         """
         Ask at start, when nobody waits yet.

@@ -14,9 +14,11 @@ neutral value, because the station would send that message again for ever.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
+
+import orjson
 
 from .messages import Payload
 from .schemas import Schema, Violation, refusal
@@ -155,3 +157,36 @@ def _read_as(kind: str | None, value: Any) -> Any:
     except (ValueError, OverflowError):
         pass
     return None
+
+
+def read_texts(
+    texts: Mapping[str, Sequence[str]], schema: Schema
+) -> dict[str, Any]:
+    """
+    The members of a form as that schema has them; a text that cannot be read
+    so stays a text.
+
+    >>> from .schemas import REQUESTS
+    >>> read_texts({"connectorId": ["1"]}, REQUESTS["1.6", "UnlockConnector"])
+    {'connectorId': 1}
+    >>> read_texts({"key": ["a", "b"]}, REQUESTS["1.6", "GetConfiguration"])
+    {'key': ['a', 'b']}
+    """
+    members = schema.source.get("properties", {})
+    return {
+        name: _read_text(members.get(name, {}), values)
+        for name, values in texts.items()
+    }
+
+
+def _read_text(rules: Mapping[str, Any], values: Sequence[str]) -> Any:
+    kind, text = rules.get("type"), values[-1]
+    if kind in ("array", "object") and text.lstrip()[:1] in ("[", "{"):
+        try:
+            return orjson.loads(text)
+        except ValueError:
+            return text
+    if kind == "array":
+        return list(values)
+    value = text if kind == "string" else _read_as(kind, text)
+    return text if value is None else value

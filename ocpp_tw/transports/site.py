@@ -4,21 +4,96 @@ The tree of resources on our one port.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
+import orjson
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import Site
+from twisted.web.server import Request, Site
 from twisted.web.static import File
 
 from ..ocpp.versions import Version
 from ..router import Router
+from .rest import API
 from .websocket import StationFactory, StationResource
 
 
 #: Seconds that a client has for its request, and between two of them.
 PATIENCE = 60
+
+#: The longest body of a request, in octets.
+LONGEST_BODY = 1 << 20
+
+#: What every answer tells a browser to be careful about.
+CAREFUL = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": (
+        "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+}
+
+
+class Visit(Request):
+    """
+    A request whose body has an end.
+    """
+
+    _left = LONGEST_BODY
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(min(length or 0, LONGEST_BODY))
+        if length is not None and length > LONGEST_BODY:
+            self._refuse_the_rest()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left >= 0:
+            super().handleContentChunk(data)
+        elif self._left + len(data) >= 0:
+            self._refuse_the_rest()
+
+    def requestReceived(
+        self, command: bytes, path: bytes, version: bytes
+    ) -> None:
+        if self._left >= 0:
+            super().requestReceived(command, path, version)
+
+    def _refuse_the_rest(self) -> None:
+        """
+        Answer without having read it all.
+        """
+        self._left = -1
+        message = f"the body has more than {LONGEST_BODY} octets"
+        body = orjson.dumps({"error": {"code": 413, "message": message}})
+        self.channel.transport.write(
+            b"HTTP/1.1 413 Request Entity Too Large\r\n"
+            b"Content-Type: application/json\r\n"
+            b"Content-Length: %d\r\n"
+            b"Connection: close\r\n\r\n%b" % (len(body), body)
+        )
+        self.channel.loseConnection()
+
+
+class Health(Resource):
+    """
+    C{/healthz} and C{/readyz}: whether we live, and whether we can serve.
+    """
+
+    isLeaf = True
+
+    def __init__(self, name: str, is_well: Callable[[], bool]) -> None:
+        super().__init__()
+        self._name = name
+        self._is_well = is_well
+
+    def render_GET(self, request: IRequest) -> bytes:
+        is_well = self._is_well()
+        request.setResponseCode(200 if is_well else 503)
+        request.setHeader("Content-Type", "application/json")
+        return orjson.dumps({self._name: is_well})
 
 
 class Root(Resource):
@@ -32,6 +107,9 @@ class Root(Resource):
         self.pages = pages
 
     def getChildWithDefault(self, path: bytes, request: IRequest) -> Any:
+        request.responseHeaders.removeHeader("Server")
+        for name, value in CAREFUL.items():
+            request.setHeader(name, value)
         upgrade = request.getHeader(b"upgrade") or b""
         if b"websocket" in upgrade.lower():
             return self._stations
@@ -61,7 +139,11 @@ class Front:
         self._root = Root(
             StationResource(self._stations), File(config.server.root)
         )
-        self.site = Site(self._root, timeout=PATIENCE, reactor=reactor)
+        self._api = API(router, reactor)
+        self._root.putChild(b"api", self._api)
+        self._root.putChild(b"healthz", Health("healthy", lambda: True))
+        self._root.putChild(b"readyz", Health("ready", is_ready))
+        self.site = Site(self._root, Visit, timeout=PATIENCE, reactor=reactor)
         self.prepare(config)()
 
     def prepare(self, config: Any) -> Callable[[], None]:
@@ -77,5 +159,17 @@ class Front:
             self._stations.ping_interval = stations.ping_interval
             self._stations.call_timeout = stations.call_timeout
             self._root.pages = File(config.server.root)
+            self._api.about.backend = config.backend.name
+            self._api.hosts = _hosts(config)
 
         return replace
+
+
+def _hosts(config: Any) -> Collection[str] | None:
+    """
+    The names that we must be called by; None for any, where others can reach
+    us or users must prove who they are.
+    """
+    if config.api.auth or config.server.open_endpoints:
+        return None
+    return set(config.sites)

@@ -89,11 +89,11 @@ def identify(path: str) -> tuple[str, str]:
                 "there is no identity in the path",
                 "connect to /ocpp/<identity> or /ocpp/<identity>/<account>",
             )
-    _check_names(identity, account)
+    check_names(identity, account)
     return identity, account
 
 
-def _check_names(*names: str) -> None:
+def check_names(*names: str) -> None:
     """
     @raise Refused: a name cannot stand in a log or a list.
     """
@@ -206,6 +206,14 @@ class WebSocketStation:
 
     def __repr__(self) -> str:
         return f"<{self.identity} OCPP {self.version} at {self.address}>"
+
+    @property
+    def socket(self) -> int:
+        """
+        The file descriptor of the connection; -1 where it has none.
+        """
+        fileno = getattr(self._protocol.transport, "fileno", None)
+        return fileno() if fileno is not None else -1
 
     def _answer(self, call: Call) -> Any:
         return self._router.answer(self, call)

@@ -1,0 +1,144 @@
+"""
+What the backend keeps: transactions, reservations, id tags.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.web.iweb import IRequest
+
+from ...errors import BadRequest, NotFound, NotKept
+from ...interfaces import IRecords, Page
+from ...router import Router
+from .asked import read_list_query, read_object, read_query, whole_number
+from .routes import Route
+
+
+_TRANSACTIONS = (
+    "transactionId identity connectorId idTag startTime meterStart stopTime "
+    "meterStop energy stopReason stopIdTag reservationId active suspect"
+).split()
+_METER_VALUES = (
+    "time connectorId measurand value unit phase context location format "
+    "suspect"
+).split()
+_RESERVATIONS = (
+    "id reservationId identity connectorId idTag parentIdTag created "
+    "expiryDate ended status transactionId"
+).split()
+
+_ID_TAG = {
+    "idTag": object,
+    "status": object,
+    "expiryDate": object,
+    "parentIdTag": object,
+    "maxActiveTransactions": object,
+    "note": object,
+}
+
+
+def records_of(router: Router, kind: str) -> IRecords:
+    """
+    @raise NotKept: the backend has no records.
+    """
+    records: IRecords | None = IRecords(router.backend, None)
+    if records is None:
+        raise NotKept(
+            f"the backend in use keeps no {kind}; the embedded backend does"
+        )
+    return records
+
+
+class Records:
+    """
+    Operators read them, and tidy up.
+    """
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        transactions, tags = "/transactions", "/idTags"
+        one = f"{transactions}/<number>"
+        self.routes = [
+            Route("GET", transactions, self.transactions, _TRANSACTIONS),
+            Route("GET", one, self.transaction),
+            Route("GET", f"{one}/meterValues", self.meters, _METER_VALUES),
+            Route("POST", f"{one}/close", self.close),
+            Route("GET", "/reservations", self.reservations, _RESERVATIONS),
+            Route("GET", "/reservations/<number>", self.reservation),
+            Route("GET", tags, self.id_tags),
+            Route("GET", f"{tags}/<id_tag>", self.id_tag),
+            Route("PUT", f"{tags}/<id_tag>", self.put_id_tag),
+            Route("DELETE", f"{tags}/<id_tag>", self.delete_id_tag),
+            Route("GET", "/chargingProfiles", self.charging_profiles),
+        ]
+
+    async def transactions(self, request: IRequest) -> Page:
+        query = read_list_query(
+            request, "identity", "idTag", "active", "suspect", "from", "to"
+        )
+        return await self._records("transactions").transactions(**query)
+
+    async def transaction(self, request: IRequest, number: str) -> Any:
+        read_query(request)
+        records = self._records("transactions")
+        return await records.transaction(_id("transaction", number))
+
+    async def meters(self, request: IRequest, number: str) -> Page:
+        query = read_list_query(request)
+        records = self._records("meter values")
+        transaction_id = _id("transaction", number)
+        return await records.meter_values(transaction_id, **query)
+
+    async def close(self, request: IRequest, number: str) -> Any:
+        body = read_object(request, {"reason": str})
+        records = self._records("transactions")
+        return await records.close_transaction(
+            _id("transaction", number), body.get("reason") or "Other"
+        )
+
+    async def reservations(self, request: IRequest) -> Page:
+        query = read_list_query(
+            request, "identity", "status", "idTag", "from", "to"
+        )
+        return await self._records("reservations").reservations(**query)
+
+    async def reservation(self, request: IRequest, number: str) -> Any:
+        read_query(request)
+        records = self._records("reservations")
+        return await records.reservation(_id("reservation", number))
+
+    async def id_tags(self, request: IRequest) -> Page:
+        query = read_list_query(request, "q", "status")
+        return await self._records("id tags").id_tags(**query)
+
+    async def id_tag(self, request: IRequest, id_tag: str) -> Any:
+        read_query(request)
+        return await self._records("id tags").id_tag(id_tag)
+
+    async def put_id_tag(self, request: IRequest, id_tag: str) -> Any:
+        body = read_object(request, _ID_TAG)
+        if body.pop("idTag", id_tag) != id_tag:
+            raise BadRequest("idTag: this is not the one in the path")
+        return await self._records("id tags").put_id_tag(id_tag, body)
+
+    async def delete_id_tag(self, request: IRequest, id_tag: str) -> None:
+        await self._records("id tags").delete_id_tag(id_tag)
+
+    async def charging_profiles(self, request: IRequest) -> Page:
+        query = read_list_query(request, "identity")
+        records = self._records("charging profiles")
+        return await records.charging_profiles(**query)
+
+    def _records(self, kind: str) -> IRecords:
+        return records_of(self._router, kind)
+
+
+def _id(kind: str, text: str) -> int:
+    """
+    @raise NotFound: nothing has such an id.
+    """
+    number = whole_number(text)
+    if number is None:
+        raise NotFound(f"there is no {kind} {text!r:.60}")
+    return number

@@ -1,0 +1,48 @@
+"""
+What is known of ourselves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.iweb import IRequest
+
+from ... import __version__
+from ...router import Router
+from .asked import read_query
+from .routes import Route
+
+
+class Server:
+    """
+    @ivar backend: how the configuration names the backend in use.
+    """
+
+    backend = ""
+
+    def __init__(self, router: Router, clock: IReactorTime) -> None:
+        self._router = router
+        self._seconds = clock.seconds
+        self._since = clock.seconds()
+        self.routes = [Route("GET", "/server", self.server)]
+
+    async def server(self, request: IRequest) -> dict[str, Any]:
+        read_query(request)
+        return {
+            "version": __version__,
+            "uptime": round(self._seconds() - self._since, 3),
+            "backend": self.backend or None,
+            "workers": 1,
+            "counts": self._counts(),
+        }
+
+    def _counts(self) -> dict[str, int]:
+        database = self._router.journal.database
+        return {
+            "stationsKnown": len(self._router.fleet),
+            "stationsConnected": len(list(self._router.stations())),
+            "journalBacklog": database.backlog,
+            "journalDropped": database.dropped,
+        }

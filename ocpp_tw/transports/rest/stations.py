@@ -1,0 +1,209 @@
+"""
+The stations, and asking one or many of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.iweb import IRequest
+
+from ...errors import BadRequest, Conflict
+from ...fleet import Known, Settings
+from ...interfaces import Page
+from ...ocpp.actions import TO_STATION
+from ...router import Refused, Router
+from ..websocket import check_names
+from .asked import (
+    read_flag,
+    read_list_query,
+    read_object,
+    read_query,
+    read_texts,
+    read_timeout,
+)
+from .routes import Route
+from .stream import Survey
+
+
+_CALL: dict[str, type] = {"action": str, "payload": dict}
+
+
+class Stations:
+    """
+    Those that were ever seen, and those an operator registered.
+    """
+
+    def __init__(self, router: Router, reactor: IReactorTime) -> None:
+        self._router = router
+        self._reactor = reactor
+        one = "/stations/<identity>"
+        self.routes = [
+            Route("GET", "/stations", self.stations),
+            Route("GET", one, self.station),
+            Route("PUT", one, self.register),
+            Route("PATCH", one, self.change),
+            Route("DELETE", one, self.forget),
+            Route("POST", f"{one}/calls", self.call),
+            Route("POST", "/calls", self.call_many),
+        ]
+
+    async def stations(self, request: IRequest) -> Page:
+        query = read_list_query(
+            request, "connected", "status", "vendor", "version", "q"
+        )
+        connected = read_flag(query.get("connected"), "connected")
+        cursor = query.get("cursor", "")
+        found = sorted(
+            (
+                known
+                for known in self._router.fleet
+                if known.identity > cursor
+                and connected in (None, known.station is not None)
+                and _matches(known, query)
+            ),
+            key=lambda known: known.identity,
+        )
+        return _page(found, query["limit"])
+
+    async def station(self, request: IRequest, identity: str) -> Any:
+        read_query(request)
+        return self._router.fleet.known(identity).as_json()
+
+    async def register(self, request: IRequest, identity: str) -> Any:
+        """
+        Register it, perhaps before it ever connects: what the body does not
+        say is as if nothing had been said ever.
+        """
+        _check_identity(identity)
+        body = {**Settings().as_json(), **read_object(request)}
+        known = await self._router.journal.change(identity, body)
+        return known.as_json()
+
+    async def change(self, request: IRequest, identity: str) -> Any:
+        self._router.fleet.known(identity)
+        body = read_object(request)
+        known = await self._router.journal.change(identity, body)
+        return known.as_json()
+
+    async def forget(self, request: IRequest, identity: str) -> None:
+        if self._router.fleet.known(identity).station is not None:
+            raise Conflict(
+                f'station "{identity}" is connected: it would be seen again'
+            )
+        await self._router.journal.forget(identity)
+
+    async def call(self, request: IRequest, identity: str) -> Any:
+        self._router.fleet.known(identity)
+        body = read_object(request, _CALL, required=["action"])
+        timeout = _timeout(request)
+        return await self._router.call(
+            identity, body["action"], body.get("payload", {}), timeout
+        )
+
+    async def call_many(self, request: IRequest) -> bytes:
+        """
+        Ask many stations; each has its line as soon as it has answered.
+        """
+        members = {**_CALL, "identities": object}
+        body = read_object(request, members, ["action", "identities"])
+        _check_action(body["action"])
+        survey = Survey(
+            self._router,
+            self._reactor,
+            body["action"],
+            body.get("payload", {}),
+            _timeout(request),
+        )
+        return await survey.run(request, self._chosen(body["identities"]))
+
+    def _chosen(self, identities: object) -> Iterable[str]:
+        if identities == "all":
+            return sorted(known.identity for known in self._router.fleet)
+        if not isinstance(identities, list) or not all(
+            isinstance(identity, str) for identity in identities
+        ):
+            raise BadRequest(
+                'identities: this is neither a list of texts nor "all"'
+            )
+        return dict.fromkeys(identities)
+
+
+def _timeout(request: IRequest) -> float | None:
+    read_query(request, "timeout")
+    return read_timeout(read_texts(request))
+
+
+def _check_action(action: str) -> None:
+    """
+    @raise BadRequest: no station at all would understand it.
+    """
+    if not any(action in actions for actions in TO_STATION.values()):
+        raise BadRequest(f"action: there is no operation {action!r:.60}")
+
+
+def _check_identity(identity: str) -> None:
+    """
+    @raise BadRequest: no station could connect with it.
+    """
+    try:
+        check_names(identity)
+    except Refused as e:
+        raise BadRequest(e.reason) from None
+
+
+def _page(found: list[Known], limit: int) -> Page:
+    items = [known.as_json() for known in found[:limit]]
+    return Page(
+        items, found[limit - 1].identity if len(found) > limit else None
+    )
+
+
+def _matches(known: Known, query: Mapping[str, Any]) -> bool:
+    return all(
+        matches(known, query[name])
+        for name, matches in _FILTERS.items()
+        if name in query
+    )
+
+
+def _vendor(known: Known) -> str:
+    return _said(known, "chargePointVendor", "vendorName")
+
+
+def _model(known: Known) -> str:
+    return _said(known, "chargePointModel", "model")
+
+
+def _said(known: Known, name_1x: str, name_2x: str) -> str:
+    """
+    What a station said of itself when it booted.
+    """
+    boot = known.boot or {}
+    value = boot.get(name_1x)
+    if value is None and isinstance(boot.get("chargingStation"), dict):
+        value = boot["chargingStation"].get(name_2x)
+    return value if isinstance(value, str) else ""
+
+
+def _has_status(known: Known, status: str) -> bool:
+    return any(
+        connector.get("status") == status
+        for connector in known.connectors.values()
+    )
+
+
+def _mentions(known: Known, text: str) -> bool:
+    sought = text.casefold()
+    texts = known.identity, _vendor(known), _model(known), known.settings.note
+    return any(sought in text.casefold() for text in texts)
+
+
+_FILTERS = {
+    "status": _has_status,
+    "vendor": lambda known, name: _vendor(known).casefold() == name.casefold(),
+    "version": lambda known, version: known.version == version,
+    "q": _mentions,
+}

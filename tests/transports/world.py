@@ -1,0 +1,312 @@
+"""
+A central system without sockets: a router, a journal in memory, stations and
+a backend that do as they are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+from attrs import define, field, frozen
+from treq.testing import RequestTraversalAgent, StubTreq
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.http_headers import Headers
+from zope.interface import implementer
+
+from ocpp_tw.errors import Conflict, NotFound
+from ocpp_tw.fleet import Known
+from ocpp_tw.interfaces import IBackend, IRecords, IStation, Page
+from ocpp_tw.journal import Journal
+from ocpp_tw.ocpp.messages import Call, Payload
+from ocpp_tw.ocpp.schemas import Violation
+from ocpp_tw.ocpp.versions import Version
+from ocpp_tw.router import Router
+from ocpp_tw.transports.site import Front
+
+
+@implementer(IStation)
+class FakeStation:
+    """
+    Answers each command as it was told to, or not at all.
+
+    @ivar asked: every command, as action, payload and timeout.
+    """
+
+    known: Known
+    last_seen = 0.0
+    asked_at = 0.0
+    violations: Sequence[Violation] | None = None
+    version = Version.V16
+    socket = 12
+
+    def __init__(
+        self, identity: str, answer: Any = None, address: str = "10.0.0.5:5123"
+    ) -> None:
+        self.identity = identity
+        self.account = ""
+        self.address = address
+        self.answer = {"status": "Accepted"} if answer is None else answer
+        self.asked: list[tuple[str, Payload, float | None]] = []
+
+    async def call(
+        self, action: str, payload: Payload, timeout: float | None = None
+    ) -> Payload:
+        self.asked.append((action, payload, timeout))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if isinstance(self.answer, Deferred):
+            answer: Payload = await self.answer
+            return answer
+        return self.answer  # type: ignore[no-any-return]
+
+    def close(self, code: int, reason: str) -> None:
+        """
+        It takes its time.
+        """
+
+
+@implementer(IBackend)
+class FakeBackend(Service):
+    """
+    Keeps nothing.
+    """
+
+    def answer(self, station: IStation, call: Call) -> Payload:
+        return {}
+
+    def station_connected(self, station: IStation) -> None:
+        pass
+
+    def station_disconnected(self, station: IStation) -> None:
+        pass
+
+
+@implementer(IRecords)
+class FakeRecords(FakeBackend):
+    """
+    Keeps what it was given.
+
+    @ivar asked: the limit, the cursor and the filters of each list.
+    @ivar broken: what is raised instead of an answer.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.broken: Exception | None = None
+        self.items: list[dict[str, Any]] = []
+        self.next: str | None = None
+        self.tags: dict[str, dict[str, Any]] = {}
+        self.closed: dict[int, str] = {}
+
+    def _page(self, **asked: Any) -> Page:
+        if self.broken is not None:
+            raise self.broken
+        self.asked.append(asked)
+        return Page(self.items, self.next)
+
+    def _one(self, number: int) -> Mapping[str, Any]:
+        if self.broken is not None:
+            raise self.broken
+        if number != 7:
+            raise NotFound(f"there is no record {number}")
+        return {"id": 7}
+
+    async def transactions(
+        self, limit: int, cursor: str | None = None, **filters: str | None
+    ) -> Page:
+        return self._page(limit=limit, cursor=cursor, **filters)
+
+    async def transaction(self, transaction_id: int) -> Mapping[str, Any]:
+        return self._one(transaction_id)
+
+    async def meter_values(
+        self, transaction_id: int, limit: int, cursor: str | None = None
+    ) -> Page:
+        return self._page(limit=limit, cursor=cursor, of=transaction_id)
+
+    async def close_transaction(
+        self, transaction_id: int, reason: str
+    ) -> Mapping[str, Any]:
+        if transaction_id in self.closed:
+            raise Conflict("it is closed already")
+        self.closed[transaction_id] = reason
+        return self._one(transaction_id)
+
+    async def reservations(
+        self, limit: int, cursor: str | None = None, **filters: str | None
+    ) -> Page:
+        return self._page(limit=limit, cursor=cursor, **filters)
+
+    async def reservation(self, record_id: int) -> Mapping[str, Any]:
+        return self._one(record_id)
+
+    async def id_tags(
+        self, limit: int, cursor: str | None = None, **filters: str | None
+    ) -> Page:
+        return self._page(limit=limit, cursor=cursor, **filters)
+
+    async def id_tag(self, id_tag: str) -> Mapping[str, Any]:
+        try:
+            return self.tags[id_tag]
+        except KeyError:
+            raise NotFound(f"there is no id tag {id_tag!r}") from None
+
+    async def put_id_tag(
+        self, id_tag: str, body: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        self.tags[id_tag] = {"idTag": id_tag, **body}
+        return self.tags[id_tag]
+
+    async def delete_id_tag(self, id_tag: str) -> None:
+        await self.id_tag(id_tag)
+        del self.tags[id_tag]
+
+    async def charging_profiles(
+        self, limit: int, cursor: str | None = None, **filters: str | None
+    ) -> Page:
+        return self._page(limit=limit, cursor=cursor, **filters)
+
+
+@define
+class _Server:
+    listen: str = "127.0.0.1"
+    root: str = "/nonexistent"
+    open_endpoints: tuple[str, ...] = ()
+
+
+@frozen
+class _API:
+    auth: tuple[str, ...] = ()
+
+
+@frozen
+class _Stations:
+    accept: str = "all"
+    default_version: str = "1.6"
+    validation: str = "lenient"
+    ping_interval: float = 45.0
+    call_timeout: float = 30.0
+    message_size: int = 1 << 20
+
+
+@frozen
+class _Backend:
+    name: str = "fake"
+
+
+@define
+class FakeConfig:
+    """
+    As much of the configuration as is looked at.
+    """
+
+    server: _Server = field(factory=_Server)
+    api: _API = field(factory=_API)
+    stations: _Stations = field(factory=_Stations)
+    backend: _Backend = field(factory=_Backend)
+    sites: Mapping[str, str] = field(factory=dict)
+
+
+@frozen
+class Answer:
+    """
+    What came back.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+    def header(self, name: str) -> str | None:
+        values = self.headers.getRawHeaders(name)
+        return None if values is None else values[-1]
+
+    @property
+    def message(self) -> str:
+        error = self.json()["error"]
+        assert error["code"] == self.status, error
+        return str(error["message"])
+
+
+class World(SynchronousTestCase):
+    """
+    A test that has a central system to ask.
+    """
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_760_000_000)
+        self.journal = Journal(":memory:", self.clock)
+        self.journal.startService()
+        self.addCleanup(self.journal.stopService)
+        self.router = Router(self.journal, self.clock)
+        self.backend = FakeRecords()
+        self.router.use(self.backend)
+        self.ready = True
+        self.config = FakeConfig()
+        self.front = Front(
+            self.router, self.config, self.clock, lambda: self.ready
+        )
+        self.agent = RequestTraversalAgent(self.front.site.resource)
+        self.http = StubTreq(self.front.site.resource)
+
+    def station(
+        self, identity: str, answer: Any = None, **options: Any
+    ) -> FakeStation:
+        """
+        A station that has connected.
+        """
+        station = FakeStation(identity, answer, **options)
+        station.last_seen = self.clock.seconds()
+        self.router.connected(station)
+        return station
+
+    def gone(self, station: FakeStation) -> None:
+        self.router.disconnected(station, "close code 1001")
+
+    def start(
+        self, method: str, path: str, **options: Any
+    ) -> Deferred[Answer]:
+        """
+        Begin to ask; the path is below C{/api/v1}.
+        """
+        if not path.startswith("http"):
+            path = f"http://localhost:9220/api/v1{path}"
+
+        async def ask() -> Answer:
+            response = await self.http.request(method, path, **options)
+            body = await self.http.content(response)
+            return Answer(response.code, response.headers, body)
+
+        asked = Deferred.fromCoroutine(ask())
+        self.pump()
+        return asked
+
+    def pump(self) -> None:
+        for _ in range(200):
+            self.clock.advance(0)
+            self.http.flush()
+
+    def ask(self, method: str, path: str, **options: Any) -> Answer:
+        """
+        Ask, and have the answer.
+        """
+        answer: Answer = self.successResultOf(
+            self.start(method, path, **options)
+        )
+        return answer
+
+
+def later(value: Any) -> Deferred[Any]:
+    """
+    A value that is there already.
+    """
+    return succeed(value)
