@@ -182,11 +182,21 @@ def read_texts(
 def _read_text(rules: Mapping[str, Any], values: Sequence[str]) -> Any:
     kind, text = rules.get("type"), values[-1]
     if kind in ("array", "object") and text.lstrip()[:1] in ("[", "{"):
-        try:
-            return orjson.loads(text)
-        except ValueError:
-            return text
+        return _read_json(text)
     if kind == "array":
         return list(values)
     value = text if kind == "string" else _read_as(kind, text)
     return text if value is None else value
+
+
+def _read_json(text: str) -> Any:
+    """
+    The value that a text is the JSON of; the text, where it is none, or one
+    nested too deeply to be written again.
+    """
+    try:
+        value = orjson.loads(text)
+        orjson.dumps([[[[value]]]])
+    except (ValueError, TypeError):
+        return text
+    return value

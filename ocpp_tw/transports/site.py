@@ -68,13 +68,14 @@ class Visit(Request):
         self._left = -1
         message = f"the body has more than {LONGEST_BODY} octets"
         body = orjson.dumps({"error": {"code": 413, "message": message}})
-        self.channel.transport.write(
+        channel: Any = self.channel
+        channel.transport.write(
             b"HTTP/1.1 413 Request Entity Too Large\r\n"
             b"Content-Type: application/json\r\n"
             b"Content-Length: %d\r\n"
             b"Connection: close\r\n\r\n%b" % (len(body), body)
         )
-        self.channel.loseConnection()
+        channel.loseConnection()
 
 
 class Health(Resource):

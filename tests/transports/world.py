@@ -9,15 +9,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from attrs import define, field, frozen
-from treq.testing import RequestTraversalAgent, StubTreq
+from attrs import frozen
+from treq.testing import StubTreq
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
+from ocpp_tw.config import BackendConfig, Config, Server
 from ocpp_tw.errors import Conflict, NotFound
 from ocpp_tw.fleet import Known
 from ocpp_tw.interfaces import IBackend, IRecords, IStation, Page
@@ -172,46 +173,6 @@ class FakeRecords(FakeBackend):
         return self._page(limit=limit, cursor=cursor, **filters)
 
 
-@define
-class _Server:
-    listen: str = "127.0.0.1"
-    root: str = "/nonexistent"
-    open_endpoints: tuple[str, ...] = ()
-
-
-@frozen
-class _API:
-    auth: tuple[str, ...] = ()
-
-
-@frozen
-class _Stations:
-    accept: str = "all"
-    default_version: str = "1.6"
-    validation: str = "lenient"
-    ping_interval: float = 45.0
-    call_timeout: float = 30.0
-    message_size: int = 1 << 20
-
-
-@frozen
-class _Backend:
-    name: str = "fake"
-
-
-@define
-class FakeConfig:
-    """
-    As much of the configuration as is looked at.
-    """
-
-    server: _Server = field(factory=_Server)
-    api: _API = field(factory=_API)
-    stations: _Stations = field(factory=_Stations)
-    backend: _Backend = field(factory=_Backend)
-    sites: Mapping[str, str] = field(factory=dict)
-
-
 @frozen
 class Answer:
     """
@@ -251,11 +212,13 @@ class World(SynchronousTestCase):
         self.backend = FakeRecords()
         self.router.use(self.backend)
         self.ready = True
-        self.config = FakeConfig()
+        self.config = Config(
+            server=Server(root="/nonexistent"),
+            backend=BackendConfig(name="fake"),
+        )
         self.front = Front(
             self.router, self.config, self.clock, lambda: self.ready
         )
-        self.agent = RequestTraversalAgent(self.front.site.resource)
         self.http = StubTreq(self.front.site.resource)
 
     def station(
@@ -303,10 +266,3 @@ class World(SynchronousTestCase):
             self.start(method, path, **options)
         )
         return answer
-
-
-def later(value: Any) -> Deferred[Any]:
-    """
-    A value that is there already.
-    """
-    return succeed(value)

@@ -25,13 +25,11 @@ GZIPPED = range(1024, 16 << 20)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def send(
-    request: IRequest, answer: Any, columns: Sequence[str] | None = None
-) -> bytes:
+def send(request: IRequest, answer: Any, columns: str = "") -> bytes:
     """
     The body of an answer: a L{Page}, a JSON value, or None for none at all.
 
-    @param columns: what of a page is worth a column; None for no CSV.
+    @param columns: what of a page is worth a column; see L{Route}.
     """
     if answer is None:
         request.setResponseCode(204)
@@ -40,7 +38,7 @@ def send(
         return answer
     if isinstance(answer, Page):
         if columns and accepts(request, "accept", "text/csv"):
-            return _send_csv(request, answer, columns)
+            return _send_csv(request, answer, columns.split())
         answer = {"items": answer.items, "next": answer.next}
     return send_json(request, answer)
 

@@ -23,7 +23,7 @@ from .classic import Classic
 from .errors import refuse
 from .journal import Journaled
 from .records import Records
-from .routes import Route
+from .routes import Part, Route
 from .server import Server
 from .stations import Stations
 
@@ -45,7 +45,7 @@ class API(Resource):
         super().__init__()
         self.hosts: Collection[str] | None = ()
         self.about = Server(router, reactor)
-        parts = [
+        parts: list[Part] = [
             Classic(router, reactor),
             Stations(router, reactor),
             Records(router),
@@ -111,5 +111,5 @@ def _to_the_end(work: Deferred[bytes]) -> Deferred[bytes]:
     was asked answers all the same.
     """
     answer: Deferred[bytes] = Deferred()
-    work.addBoth(answer.callback)
+    _ = work.addBoth(answer.callback)
     return answer

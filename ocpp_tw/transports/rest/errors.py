@@ -53,7 +53,7 @@ STATUS: dict[type[BaseException], int] = {
 }
 
 
-def status_of(error: BaseException) -> int:
+def status_of(error: BaseException | None) -> int:
     """
     The HTTP status that an error is answered with.
     """
@@ -63,7 +63,7 @@ def status_of(error: BaseException) -> int:
     return next((STATUS[kind] for kind in kinds if kind in STATUS), 500)
 
 
-def as_json(error: BaseException) -> dict[str, Any]:
+def as_json(error: BaseException | None) -> dict[str, Any]:
     """
     C{{"error": {"code": 404, "message": "..."}}}, and C{"callError"} beside
     it where a station answered with one.
@@ -81,7 +81,7 @@ def as_json(error: BaseException) -> dict[str, Any]:
     return shown
 
 
-def _in_words(error: BaseException, status: int) -> str:
+def _in_words(error: BaseException | None, status: int) -> str:
     if isinstance(error, CallFailed):
         return f"the station answered with a CallError: {error}"
     if isinstance(error, HTTPException):

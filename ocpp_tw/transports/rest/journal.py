@@ -15,7 +15,7 @@ from .routes import Route
 _COLUMNS = (
     "id time identity direction messageId action call reply milliseconds "
     "error violations"
-).split()
+)
 
 
 class Journaled:
@@ -46,7 +46,7 @@ class Journaled:
             request, *filters, "action", "from", "to", "errors"
         )
         read_flag(query.get("errors"), "errors")
-        return await self._journal.messages(**query, **fixed)
+        return await self._journal.messages(**{**query, **fixed})
 
     async def attempts(self, request: IRequest) -> Page:
         query = read_list_query(request)

@@ -18,15 +18,15 @@ from .routes import Route
 _TRANSACTIONS = (
     "transactionId identity connectorId idTag startTime meterStart stopTime "
     "meterStop energy stopReason stopIdTag reservationId active suspect"
-).split()
+)
 _METER_VALUES = (
     "time connectorId measurand value unit phase context location format "
     "suspect"
-).split()
+)
 _RESERVATIONS = (
     "id reservationId identity connectorId idTag parentIdTag created "
     "expiryDate ended status transactionId"
-).split()
+)
 
 _ID_TAG = {
     "idTag": object,

@@ -4,8 +4,8 @@ One path, and what answers there.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 from attrs import frozen
 
@@ -17,10 +17,19 @@ class Route:
     @ivar path: with names in angle brackets, which are arguments then.
     @ivar answer: takes the request and the names in the path; returns what
         L{ocpp_tw.transports.rest.answers.send} takes.
-    @ivar columns: those of the list as CSV, where it can be had so.
+    @ivar columns: the names of those of the list as CSV, in one text; empty
+        where there is no CSV of it.
     """
 
     methods: str
     path: str
     answer: Callable[..., Awaitable[Any]]
-    columns: Sequence[str] | None = None
+    columns: str = ""
+
+
+class Part(Protocol):
+    """
+    Some routes that belong together.
+    """
+
+    routes: list[Route]

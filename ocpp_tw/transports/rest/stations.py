@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IRequest
+from twisted.web.server import Request
 
 from ...errors import BadRequest, Conflict
 from ...fleet import Known, Settings
@@ -103,7 +104,7 @@ class Stations:
             identity, body["action"], body.get("payload", {}), timeout
         )
 
-    async def call_many(self, request: IRequest) -> bytes:
+    async def call_many(self, request: Request) -> bytes:
         """
         Ask many stations; each has its line as soon as it has answered.
         """

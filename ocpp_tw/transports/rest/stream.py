@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
-from twisted.web.iweb import IRequest
+from twisted.web.server import Request
 from zope.interface import implementer
 
 from ...ocpp.messages import Payload
@@ -27,6 +27,10 @@ from .errors import as_json, note
 
 #: How many stations are asked at a time.
 AT_ONCE = 50
+
+#: How often to look whether a client that does not read reads again, in
+#: seconds.
+GLANCE = 0.1
 
 
 @implementer(IPushProducer)
@@ -49,10 +53,9 @@ class Survey:
         self._router = router
         self._reactor = reactor
         self._question = action, payload, timeout
-        self._gone = False
-        self._paused: Deferred[None] | None = None
+        self._gone = self._paused = False
 
-    async def run(self, request: IRequest, identities: Iterable[str]) -> bytes:
+    async def run(self, request: Request, identities: Iterable[str]) -> bytes:
         """
         Ask them all, and write the lines.
 
@@ -61,8 +64,9 @@ class Survey:
         request.setHeader("Content-Type", "application/x-ndjson")
         request.setHeader("Cache-Control", "no-store")
         request.setHeader("X-Accel-Buffering", "no")
-        request.notifyFinish().addErrback(lambda _: self.stopProducing())
         request.registerProducer(self, True)
+        lost = request.notifyFinish()
+        self._lost = lost.addErrback(lambda _: self.stopProducing())
         remaining = iter(identities)
         await gatherResults(
             Deferred.fromCoroutine(self._ask_on(request, remaining))
@@ -73,7 +77,7 @@ class Survey:
         return b""
 
     async def _ask_on(
-        self, request: IRequest, remaining: Iterator[str]
+        self, request: Request, remaining: Iterator[str]
     ) -> None:
         """
         Ask one station after another, until none remains.
@@ -81,14 +85,9 @@ class Survey:
         for identity in remaining:
             line = await self._ask(identity)
             if self._gone:
-                return
+                break
             request.write(line + b"\n")
-            # A thousand that are not connected take no time, but a while.
-            await deferLater(self._reactor, 0)
-            if self._paused is not None:
-                await _also(self._paused)
-            if self._gone:
-                return
+            await self._room()
 
     async def _ask(self, identity: str) -> bytes:
         line: dict[str, Any] = {"identity": identity}
@@ -99,29 +98,21 @@ class Survey:
             note(Failure(), f"{self._question[0]} to many")
             return dump({**line, "status": "error", **as_json(e)})
 
+    async def _room(self) -> None:
+        """
+        Let others have their turn, and the client read.
+        """
+        await deferLater(self._reactor, 0)
+        while self._paused and not self._gone:
+            await deferLater(self._reactor, GLANCE)
+
     # As a producer
 
     def pauseProducing(self) -> None:
-        self._paused = self._paused or Deferred()
+        self._paused = True
 
     def resumeProducing(self) -> None:
-        paused, self._paused = self._paused, None
-        if paused is not None:
-            paused.callback(None)
+        self._paused = False
 
     def stopProducing(self) -> None:
         self._gone = True
-        self.resumeProducing()
-
-
-def _also(event: Deferred[None]) -> Deferred[None]:
-    """
-    Wait for what others wait for, too.
-    """
-    waiting: Deferred[None] = Deferred()
-
-    def fired(result: None) -> None:
-        waiting.callback(None)
-
-    event.addCallback(fired)
-    return waiting
