@@ -108,6 +108,8 @@ class Root(Resource):
         self.pages = pages
 
     def getChildWithDefault(self, path: bytes, request: IRequest) -> Any:
+        while not path and request.postpath:  # "//api" is "/api"
+            path = request.postpath.pop(0)
         request.responseHeaders.removeHeader("Server")
         for name, value in CAREFUL.items():
             request.setHeader(name, value)

@@ -1,0 +1,1 @@
+Stations are seen and commanded by HTTP: `/api/v1` with the paths integrators know, and resources for stations, calls to one or many, messages, transactions (JSON and CSV), reservations and id tags; `/healthz` and `/readyz` tell how we are.
