@@ -14,6 +14,7 @@ from treq.testing import StubTreq
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
@@ -266,3 +267,23 @@ class World(SynchronousTestCase):
             self.start(method, path, **options)
         )
         return answer
+
+    def connect(self) -> StringTransportWithDisconnection:
+        """
+        A client that writes its requests by hand.
+        """
+        transport = StringTransportWithDisconnection()
+        protocol = self.front.site.buildProtocol(None)
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        self.addCleanup(self.clock.pump, [100])
+        return transport
+
+    def raw(self, request: bytes) -> tuple[bytes, bytes]:
+        """
+        The head and the body that such a client gets.
+        """
+        transport = self.connect()
+        transport.protocol.dataReceived(request)
+        head, _, body = transport.value().partition(b"\r\n\r\n")
+        return head, body
