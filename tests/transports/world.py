@@ -14,7 +14,7 @@ from treq.testing import StubTreq
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransportWithDisconnection
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
@@ -268,15 +268,14 @@ class World(SynchronousTestCase):
         )
         return answer
 
-    def connect(self) -> StringTransportWithDisconnection:
+    def connect(self) -> StringTransport:
         """
         A client that writes its requests by hand.
         """
-        transport = StringTransportWithDisconnection()
+        transport = StringTransport()
         protocol = self.front.site.buildProtocol(None)
         transport.protocol = protocol
         protocol.makeConnection(transport)
-        self.addCleanup(self.clock.pump, [100])
         return transport
 
     def raw(self, request: bytes) -> tuple[bytes, bytes]:
