@@ -225,8 +225,9 @@ class LongBodyTests(World):
             b"PUT /api/v1/stations/CP1 HTTP/1.1\r\nHost: localhost\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
             + chunk * 20
-            + b"0\r\n\r\n"
         )
+        self.assertTrue(transport.disconnecting)
+        transport.protocol.dataReceived(chunk + b"0\r\n\r\n")
         self.assertEqual(transport.value().count(b"HTTP/1.1 "), 1)
         self.assertIn(b" 413 ", transport.value())
         self.assertEqual(len(self.journal.fleet), 0)
