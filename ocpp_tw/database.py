@@ -429,7 +429,8 @@ class Database(Service):
             else:
                 answer.callback(outcome)
         last = self._closed and self._later and committed.reason is None
-        if self._next.has_writes() or self._next.reads or last:
+        # Who was to be woken meanwhile was not.
+        if self._woken or self._next.has_writes() or self._next.reads or last:
             self._hand_over()
         elif self._later and self._timer is None and not self._closed:
             self._timer = self._reactor.callLater(LATER, self._timer_fired)

@@ -344,6 +344,24 @@ class LaterTests(Case):
         gate.open()
         self.assertEqual(self.successResultOf(seen), [1])
 
+    def test_due_while_committing(self) -> None:
+        """
+        Rows whose time comes during a commit are written after it, and do
+        not keep what follows from being written.
+        """
+        database, gate = self.gated()
+        first = database.write(insert(1))
+        self.clock.advance(0)
+        database.append_later(ROWS, (2, ""))
+        self.clock.advance(LATER)
+        gate.open()
+        self.successResultOf(first)
+        gate.open()
+        seen = database.write(numbers)
+        self.clock.advance(0)
+        gate.open()
+        self.assertEqual(self.successResultOf(seen), [1, 2])
+
     def test_bounded(self) -> None:
         """
         Of too many the oldest are dropped, counted, and told of once.
