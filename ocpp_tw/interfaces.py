@@ -172,14 +172,19 @@ class IRecords(Interface):
         false), C{suspect} (true or false), C{from}, C{to} (on the start).
 
         Each is C{{"transactionId", "identity", "connectorId", "idTag",
-        "meterStart", "startTime", "reservationId", "meterStop"?,
-        "stopTime"?, "stopReason"?, "stopIdTag"?, "energy"?, "suspect": [...],
-        "active"}}.
+        "idTagStatus", "meterStart", "startTime", "startTimeSent",
+        "reservationId", "meterStop"?, "stopTime"?, "stopTimeSent"?,
+        "stopReason"?, "stopIdTag"?, "energy"?, "closed"?, "closedTime"?,
+        "closeReason"?, "suspect": [...], "active"}}; C{closed} is Stopped
+        (by the station), Superseded or Closed (by an operator), and what
+        the station sent stands beside the times as corrected.
         """
 
     async def transaction(transaction_id: int) -> Mapping[str, Any]:
         """
-        One transaction, with C{stations} messages that were kept aside.
+        One transaction, with C{keptAside}: the messages about it that
+        contradict it, C{{"time", "identity", "action", "reason",
+        "payload"}}.
         """
 
     async def meter_values(

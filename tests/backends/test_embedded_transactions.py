@@ -223,6 +223,18 @@ class StopTests(World, SynchronousTestCase):
         self.assertFalse(self.transaction(first)["active"])
         self.assertTrue(self.transaction(second)["active"])
 
+    def test_two_offline(self) -> None:
+        """
+        Two stops without id that differ in their tag are two stops.
+        """
+        numbers = [
+            self.start(idTag="A"),
+            self.start(connectorId=2, idTag="B"),
+        ]
+        self.stop(-1, idTag="A")
+        self.stop(-1, idTag="B")
+        self.assertEqual(self.transactions(active="false"), numbers[::-1])
+
     def test_ambiguous(self) -> None:
         """
         A stop that fits more than one transaction is kept aside, once, with

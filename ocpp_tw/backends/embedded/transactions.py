@@ -331,8 +331,14 @@ def _find_for_stop(
     # A guess that comes again must not hit another transaction.
     repeated = db.execute(
         "SELECT id FROM transactions WHERE identity = ? AND stop_sent = ?"
-        " AND meter_stop = ?",
-        (identity, request["timestamp"], clamped(request["meterStop"])),
+        " AND meter_stop = ? AND stop_id_tag IS ? AND stop_reason = ?",
+        (
+            identity,
+            request["timestamp"],
+            clamped(request["meterStop"]),
+            request.get("idTag"),
+            request.get("reason", "Local"),
+        ),
     ).fetchone()
     if repeated is not None:
         return repeated[0], None
