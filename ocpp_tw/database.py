@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import chain
+from threading import Thread
 from typing import Any, Protocol, TypeVar, cast
 
 from attrs import Factory, define
@@ -105,6 +106,15 @@ class Runner(Protocol):
     def stop(self) -> None: ...
 
 
+class _Daemon(Thread):
+    """
+    A thread that does not hold up an exit: what was acknowledged is on disk.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs, daemon=True)
+
+
 class InThread:
     """
     Runs work in a thread of its own, one after another.
@@ -112,9 +122,12 @@ class InThread:
 
     def __init__(self, reactor: IReactorTime, name: str) -> None:
         self._reactor = reactor
-        self._pool = ThreadPool(1, 1, name)
+        self._name = name
 
     def start(self) -> None:
+        # A pool that was stopped cannot be started again.
+        self._pool = ThreadPool(1, 1, self._name)
+        self._pool.threadFactory = _Daemon
         self._pool.start()
 
     def soon(self, hand_over: Callable[[], None]) -> None:
@@ -309,7 +322,8 @@ class Database(Service):
             return succeed(None)
         self._closed = True
         self._when_idle = Deferred()
-        self._when_idle.addCallback(self._close)
+        self._when_idle.addCallback(self._checkpoint)
+        self._when_idle.addBoth(self._close)
         done = self._when_idle
         self._hand_over()
         return done
@@ -467,6 +481,9 @@ class Database(Service):
             when_idle, self._when_idle = self._when_idle, None
             when_idle.callback(None)
 
+    def _checkpoint(self, _: None) -> Deferred[None]:
+        return self._writer.run(self._file.checkpoint)
+
     def _close(self, _: None) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -475,7 +492,6 @@ class Database(Service):
         if self._reader is not self._writer:
             self._reader.stop()
             self._reader_file.close()
-        self._file.checkpoint()
         self._file.close()
 
 
@@ -542,7 +558,9 @@ class _File:
         """
         # Where it fails, the log is read at the next start instead.
         with suppress(sqlite3.Error):
-            self._connected().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection = self._connected()
+            connection.execute("PRAGMA busy_timeout = 0")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def read(self, query: Job[T]) -> T:
         try:

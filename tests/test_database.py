@@ -664,7 +664,13 @@ _STOPPED = (
     + """
 def told(found):
     print(len(found), flush=True)
-    database.stopService().addCallback(lambda _: reactor.stop())
+    database.stopService().addCallback(again)
+
+def again(_):
+    database.startService()
+    database.write(lambda db: None).addCallback(
+        lambda _: database.stopService().addCallback(
+            lambda _: reactor.stop()))
 
 def go():
     database.startService()

@@ -8,9 +8,9 @@ import os
 import re
 import subprocess
 import sys
+import unittest
 from pathlib import Path
 from typing import Any
-from unittest import TestResult
 
 import pytest
 from twisted.application.service import Service
@@ -105,7 +105,7 @@ class ContractTests(SynchronousTestCase):
         passed = []
         for name in dir(Tests):
             if name.startswith("test_"):
-                result = TestResult()
+                result = unittest.TestResult()
                 Tests(name).run(result)
                 if result.wasSuccessful():
                     passed.append(name)

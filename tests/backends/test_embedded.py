@@ -4,15 +4,22 @@ Tests for L{ocpp_tw.backends.embedded}: its promises, and what it answers.
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from ocpp_tw.backends.embedded import EmbeddedBackend, make_backend
+from ocpp_tw.backends.embedded.schema import MIGRATIONS
+from ocpp_tw.database import Database
 from ocpp_tw.errors import BadConfig, CallFailed
 from ocpp_tw.interfaces import IObserver, IRecords
-from ocpp_tw.testing import BackendContract, FakeCentralSystem
+from ocpp_tw.ocpp.messages import Call, Payload
+from ocpp_tw.testing import BackendContract, FakeCentralSystem, FakeStation
 
+from ..test_database import Gate
 from .embedded import World, at
 
 
@@ -161,3 +168,124 @@ class RestartTests(World, SynchronousTestCase):
         self.stop(first)
         self.assertEqual(self.transaction(first)["energy"], 1000)
         self.assertEqual(self.values(first), ["1100"])
+
+
+class LogTests(World, SynchronousTestCase):
+    """
+    What operators are told.
+    """
+
+    def told(self, events: list[LogEvent]) -> str:
+        return "\n".join(formatEvent(event) for event in events)
+
+    def test_empty(self) -> None:
+        """
+        An installation without id tags says at start that it accepts all.
+        """
+        with capturedLogs() as events:
+            self.start_backend()
+        self.assertIn("every id tag is accepted", self.told(events))
+
+    def test_not_empty(self) -> None:
+        """
+        One with id tags, or that refuses unknown ones, does not.
+        """
+        path = self.mktemp()
+        self.settings = {"path": path}
+        backend = self.start_backend()
+        self.wait(backend.put_id_tag("A1", {"status": "Accepted"}))
+        self.wait(backend.stopService())
+        with capturedLogs() as events:
+            self.start_backend()
+            self.settings = {"path": ":memory:", "unknown_id_tags": "refuse"}
+            self.start_backend()
+        self.assertNotIn("accepted", self.told(events))
+
+    def test_kept_aside(self) -> None:
+        """
+        A stop that is kept aside is a warning.
+        """
+        with capturedLogs() as events:
+            self.stop(4711)
+        self.assertIn("no transaction 4711", self.told(events))
+
+
+class DurableTests(World, SynchronousTestCase):
+    """
+    Durable before answered, and many in one commit.
+    """
+
+    def start_backend(self) -> EmbeddedBackend:
+        self.gates: list[Gate] = []
+
+        def runner(clock: IReactorTime, name: str) -> Gate:
+            self.gates.append(Gate(clock))
+            return self.gates[-1]
+
+        database = Database(":memory:", MIGRATIONS, self.clock, runner=runner)
+        backend = EmbeddedBackend(database, self.clock)
+        backend.startService()
+        return backend
+
+    def commit(self) -> int:
+        self.clock.advance(0)
+        return self.gates[0].open()
+
+    def later(self, action: str, payload: Payload, identity: str = "CP1"):
+        answer = self.backend.answer(
+            FakeStation(identity), Call("1", action, payload)
+        )
+        assert isinstance(answer, Deferred)
+        return answer
+
+    def test_after_the_commit(self) -> None:
+        """
+        Starts, samples and stops are answered after the commit.
+        """
+        start = {
+            "connectorId": 1,
+            "idTag": "A",
+            "meterStart": 0,
+            "timestamp": at(0),
+        }
+        meter = {
+            "connectorId": 1,
+            "transactionId": 1,
+            "meterValue": [
+                {"timestamp": at(60), "sampledValue": [{"value": "1"}]}
+            ],
+        }
+        stop = {"transactionId": 1, "meterStop": 2, "timestamp": at(90)}
+        for action, payload in (
+            ("StartTransaction", start),
+            ("MeterValues", meter),
+            ("MeterValues", {**meter, "transactionId": 4711}),
+            ("StopTransaction", stop),
+        ):
+            answer = self.later(action, payload)
+            self.clock.advance(0)
+            self.assertNoResult(answer)
+            self.assertEqual(self.commit(), 1)
+            self.successResultOf(answer)
+
+    def test_burst(self) -> None:
+        """
+        Five hundred unknown stations that start in one turn share a commit,
+        and each gets an id of its own.
+        """
+        answers = [
+            self.later(
+                "StartTransaction",
+                {
+                    "connectorId": 1,
+                    "idTag": "A",
+                    "meterStart": 0,
+                    "timestamp": at(0),
+                },
+                f"CP{n}",
+            )
+            for n in range(500)
+        ]
+        self.assertEqual(self.commit(), 1)
+        ids = {self.successResultOf(a)["transactionId"] for a in answers}
+        self.assertEqual(ids, set(range(1, 501)))
