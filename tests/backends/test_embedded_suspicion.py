@@ -228,6 +228,14 @@ class SampleTests(World, SynchronousTestCase):
             self.suspect(value="-1", measurand="Power.Active.Import")
         )
 
+    def test_registers_of_phases(self) -> None:
+        """
+        Only the register of all phases, at the outlet, is the register.
+        """
+        for other in ({"phase": "L1"}, {"location": "Inlet"}):
+            self.assertIsNone(self.suspect(value="300", **other))
+        self.assertEqual(self.suspect(value="300"), "runningBackwards")
+
     def test_times(self) -> None:
         """
         The time of a sample is weighed as that of a start.
