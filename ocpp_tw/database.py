@@ -146,16 +146,20 @@ class InThread:
         self._pool.stop()
 
 
-class AtOnce:
+class InTurn:
     """
-    Runs work where it is asked for; for tests, whose reactor is a Clock.
+    Runs work in the reactor's thread, once in a turn: in memory nothing takes
+    long, and two threads would only wait for each other's Python.
     """
+
+    def __init__(self, reactor: IReactorTime) -> None:
+        self._reactor = reactor
 
     def start(self) -> None:
         pass
 
     def soon(self, hand_over: Callable[[], None]) -> None:
-        hand_over()
+        self._reactor.callLater(0, hand_over)
 
     def run(self, work: Callable[[], T]) -> Deferred[T]:
         return maybeDeferred(work)
@@ -164,10 +168,25 @@ class AtOnce:
         pass
 
 
+class AtOnce(InTurn):
+    """
+    Runs work where it is asked for; for tests, whose reactor is a Clock.
+    """
+
+    def soon(self, hand_over: Callable[[], None]) -> None:
+        hand_over()
+
+
 def _runner(reactor: IReactorTime, name: str) -> Runner:
     if IReactorFromThreads.providedBy(reactor):
         return InThread(reactor, name)
-    return AtOnce()
+    return AtOnce(reactor)
+
+
+def _memory_runner(reactor: IReactorTime, name: str) -> Runner:
+    if IReactorFromThreads.providedBy(reactor):
+        return InTurn(reactor)
+    return AtOnce(reactor)
 
 
 @define
@@ -238,7 +257,7 @@ class Database(Service):
         durable: bool = True,
         busy_timeout: float = BUSY_TIMEOUT,
         backlog: int = BACKLOG,
-        runner: Callable[[IReactorTime, str], Runner] = _runner,
+        runner: Callable[[IReactorTime, str], Runner] | None = None,
     ) -> None:
         """
         @param migrations: the scripts that bring the schema from each version
@@ -250,6 +269,8 @@ class Database(Service):
         self._reactor = reactor
         self._backlog = backlog
         self._file = _File(path, migrations, durable, busy_timeout)
+        if runner is None:
+            runner = _memory_runner if path == MEMORY else _runner
         self._writer = runner(reactor, "database-writer")
         self._reader = (
             self._writer

@@ -8,11 +8,12 @@ grow, be pruned, or be thrown away without a word about money in it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from attrs import define, evolve, frozen
+from attrs import evolve, frozen
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -20,15 +21,20 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from .database import MEMORY, Bulk, Database
-from .errors import BadRequest
 from .fleet import Fleet, Known, Settings, iso
 from .interfaces import Page
-from .ocpp.schemas import Violation
+from .messagelog import (
+    PRUNED_AT_ONCE,
+    SCHEMA,
+    KeptMessages,
+    MessageLog,
+    RecentMessages,
+    page,
+    prune,
+    whole,
+)
 from .ocpp.times import parse_time
 
-
-#: How many messages are kept where nothing is kept: in memory.
-ROWS_IN_MEMORY = 50_000
 
 #: How many refused handshakes are kept.
 ATTEMPTS = 1000
@@ -37,30 +43,9 @@ ATTEMPTS = 1000
 #: seconds.
 SAVE, PRUNE = 10.0, 60.0
 
-#: How much is pruned at once; a longer transaction would hold up others.
-PRUNED_AT_ONCE = 20_000
-
-#: The longest frame that is kept whole, in octets.
-LONGEST_FRAME = 65536
-
 MIGRATIONS = [
-    """
-    CREATE TABLE messages (
-        id INTEGER PRIMARY KEY,
-        time INTEGER NOT NULL,
-        identity TEXT NOT NULL,
-        direction TEXT NOT NULL,
-        message_id TEXT NOT NULL,
-        action TEXT NOT NULL,
-        frame TEXT NOT NULL,
-        reply TEXT,
-        milliseconds REAL NOT NULL,
-        error TEXT,
-        violations TEXT
-    );
-    CREATE INDEX messages_of_station ON messages (identity, id);
-    CREATE INDEX messages_with_errors ON messages (id)
-        WHERE error IS NOT NULL OR violations IS NOT NULL;
+    SCHEMA
+    + """
     CREATE TABLE attempts (
         id INTEGER PRIMARY KEY,
         time INTEGER NOT NULL,
@@ -78,11 +63,6 @@ MIGRATIONS = [
     """,
 ]
 
-_MESSAGE = Bulk(
-    "INSERT INTO messages (time, identity, direction, message_id, action,"
-    " frame, reply, milliseconds, error, violations)",
-    10,
-)
 _ATTEMPT = Bulk(
     "INSERT INTO attempts (time, address, path, offered, status, reason,"
     " remedy)",
@@ -93,29 +73,6 @@ _STATION = Bulk(
     2,
     "ON CONFLICT (identity) DO UPDATE SET known = excluded.known",
 )
-
-
-@define(slots=True)
-class Entry:
-    """
-    One message that passed, with its answer.
-
-    @ivar time: of the Call, in seconds since 1970.
-    @ivar direction: C{in} for what a station asked, C{out} for a command.
-    @ivar reply: None where there was no answer.
-    @ivar violations: what was wrong with the Call; a text for a frame that
-        is no message.
-    """
-
-    time: float
-    identity: str
-    direction: str
-    unique_id: str
-    action: str
-    frame: bytes
-    reply: bytes | None
-    seconds: float
-    violations: Sequence[Violation] | str | None
 
 
 @frozen
@@ -156,12 +113,19 @@ class Journal(Service):
         """
         self.path = path
         self.days = days
-        self.rows = min(rows, ROWS_IN_MEMORY) if path == MEMORY else rows
+        self.rows = rows
         self.fleet = Fleet()
         self._seconds = reactor.seconds
         # What is lost by a power failure here is a line of the log; a crash
         # of the process loses nothing.
         self.database = Database(path, MIGRATIONS, reactor, durable=False)
+        self._messages: MessageLog = (
+            RecentMessages()
+            if path == MEMORY
+            else KeptMessages(self.database, reactor)
+        )
+        #: A message passed: see L{MessageLog.note}.
+        self.note = self._messages.note
         self._saving = LoopingCall(self.save)
         self._pruning = LoopingCall(self.prune)
         self._saving.clock = self._pruning.clock = reactor
@@ -179,6 +143,7 @@ class Journal(Service):
         self.database.startService()
         for station in self.database.read_now(_stations):
             self.fleet.add(station)
+        self._messages.start()
         self._saving.start(SAVE, now=False)
         self._pruning.start(PRUNE, now=False)
 
@@ -187,31 +152,11 @@ class Journal(Service):
         for loop in (self._saving, self._pruning):
             if loop.running:
                 loop.stop()
+        self._messages.stop()
         self.save()
         return self.database.stopService()
 
     # Writing
-
-    def note(self, entry: Entry) -> None:
-        """
-        A message passed.
-        """
-        reply = entry.reply
-        self.database.append_later(
-            _MESSAGE,
-            (
-                int(entry.time * 1000),
-                entry.identity,
-                entry.direction,
-                entry.unique_id,
-                entry.action,
-                _text(entry.frame),
-                None if reply is None else _text(reply),
-                entry.seconds * 1000,
-                _error(entry),
-                _violations(entry.violations),
-            ),
-        )
 
     def refused(self, attempt: Attempt) -> None:
         """
@@ -266,11 +211,12 @@ class Journal(Service):
         """
         Forget the messages that are too old or too many.
         """
+        await self.database.write(_prune_attempts)
         oldest = int((self._seconds() - self.days * 86400) * 1000)
         pruned = PRUNED_AT_ONCE
         while pruned == PRUNED_AT_ONCE:
             pruned = await self.database.write(
-                lambda db: _prune(db, oldest, self.rows)
+                lambda db: prune(db, oldest, self.rows)
             )
 
     # Reading
@@ -290,15 +236,7 @@ class Journal(Service):
 
         @raise BadRequest: a filter makes no sense.
         """
-        where, values = _message_filters(filters)
-        if cursor is not None:
-            where.append("id < ?")
-            values.append(_whole(cursor, "cursor"))
-        return await self.database.read(
-            lambda db: _page(
-                db, "messages", where, values, limit, _message_as_json
-            )
-        )
+        return await self._messages.find(limit, cursor, filters)
 
     async def connection_attempts(
         self, limit: int, cursor: str | None = None
@@ -307,43 +245,14 @@ class Journal(Service):
         The refused handshakes, newest first: C{{"id", "time", "address",
         "path", "offered", "status", "reason", "remedy"}}.
         """
-        where, values = ([], []) if cursor is None else (
-            ["id < ?"],
-            [_whole(cursor, "cursor")],
+        before = sys.maxsize if cursor is None else whole(cursor, "cursor")
+        rows = await self.database.read(
+            lambda db: db.execute(
+                "SELECT * FROM attempts WHERE id < ? ORDER BY id DESC LIMIT ?",
+                (before, limit + 1),
+            ).fetchall()
         )
-        return await self.database.read(
-            lambda db: _page(
-                db, "attempts", where, values, limit, _attempt_as_json
-            )
-        )
-
-
-def _text(frame: bytes) -> str:
-    if len(frame) > LONGEST_FRAME:
-        frame = frame[:LONGEST_FRAME]
-    return frame.decode(errors="replace")
-
-
-def _error(entry: Entry) -> str | None:
-    """
-    The errorCode of the reply, C{NoAnswer}, or C{Stray}.
-    """
-    if entry.reply is None:
-        return "NoAnswer" if entry.action else "Stray"
-    if entry.reply[:2] != b"[4":
-        return None
-    try:
-        return str(orjson.loads(entry.reply)[2])
-    except (ValueError, IndexError):
-        return "GenericError"
-
-
-def _violations(violations: Sequence[Violation] | str | None) -> str | None:
-    if not violations:
-        return None
-    if isinstance(violations, str):
-        return orjson.dumps([{"message": violations[:500]}]).decode()
-    return orjson.dumps([v.as_json() for v in violations[:20]]).decode()
+        return page([_attempt_as_json(row) for row in rows], limit)
 
 
 def _row(known: Known) -> tuple[str, str]:
@@ -394,106 +303,12 @@ def _by_connector(items: list[dict[str, Any]]) -> dict[int, Any]:
     return {item.pop("connectorId"): item for item in items}
 
 
-def _prune(db: sqlite3.Connection, oldest: int, rows: int) -> int:
-    [last] = db.execute("SELECT max(id) FROM messages").fetchone()
-    if last is None:
-        return 0
+def _prune_attempts(db: sqlite3.Connection) -> None:
     db.execute(
         "DELETE FROM attempts WHERE id <="
         " (SELECT max(id) FROM attempts) - ?",
         (ATTEMPTS,),
     )
-    # By id, which is the order of arrival: no index on the time is needed.
-    return db.execute(
-        "DELETE FROM messages WHERE id IN (SELECT id FROM messages"
-        " WHERE id <= ? OR time < ? ORDER BY id LIMIT ?)",
-        (last - rows, oldest, PRUNED_AT_ONCE),
-    ).rowcount
-
-
-def _message_filters(
-    filters: Mapping[str, str | None],
-) -> tuple[list[str], list[Any]]:
-    where: list[str] = []
-    values: list[Any] = []
-    for name, value in filters.items():
-        if value is None:
-            continue
-        match name:
-            case "identity" | "action":
-                where.append(f"{name} = ?")
-                values.append(value)
-            case "from" | "to":
-                where.append(f"time {'>=' if name == 'from' else '<'} ?")
-                values.append(int(_time(value, name) * 1000))
-            case "errors":
-                if value == "true":
-                    where.append(
-                        "(error IS NOT NULL OR violations IS NOT NULL)"
-                    )
-            case _:
-                raise BadRequest(f"there is no filter {name!r}")
-    return where, values
-
-
-def _time(text: str, name: str) -> float:
-    seconds = parse_time(text)
-    if seconds is None:
-        raise BadRequest(f"{name}: {text!r:.60} is not a time of ISO 8601")
-    return seconds
-
-
-def _whole(text: str, name: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise BadRequest(f"{name}: {text!r:.60} is not one that we gave")
-    return int(text)
-
-
-def _page(
-    db: sqlite3.Connection,
-    table: str,
-    where: list[str],
-    values: list[Any],
-    limit: int,
-    as_json: Any,
-) -> Page:
-    condition = f"WHERE {' AND '.join(where)}" if where else ""
-    cursor = db.execute(
-        f"SELECT * FROM {table} {condition} ORDER BY id DESC LIMIT ?",
-        (*values, limit + 1),
-    )
-    rows = cursor.fetchall()
-    items = [as_json(row) for row in rows[:limit]]
-    return Page(items, str(items[-1]["id"]) if len(rows) > limit else None)
-
-
-def _message_as_json(row: tuple[Any, ...]) -> dict[str, Any]:
-    (
-        number,
-        time,
-        identity,
-        direction,
-        message_id,
-        action,
-        frame,
-        reply,
-        milliseconds,
-        error,
-        violations,
-    ) = row
-    return {
-        "id": number,
-        "time": iso(time / 1000),
-        "identity": identity,
-        "direction": direction,
-        "messageId": message_id or None,
-        "action": action or None,
-        "call": frame,
-        "reply": reply,
-        "milliseconds": round(milliseconds, 3),
-        "error": error,
-        "violations": orjson.loads(violations) if violations else [],
-    }
 
 
 def _attempt_as_json(row: tuple[Any, ...]) -> dict[str, Any]:

@@ -27,7 +27,8 @@ from twisted.web.iweb import IRequest
 from zope.interface import implementer
 
 from ..interfaces import IStation
-from ..journal import Attempt, Entry
+from ..journal import Attempt
+from ..messagelog import Entry
 from ..ocpp.messages import Call, Payload
 from ..ocpp.versions import SPOKEN, Version, negotiate
 from ..peer import Peer

@@ -12,7 +12,8 @@ import orjson
 from twisted.internet.defer import Deferred
 from twisted.web.test.requesthelper import DummyRequest
 
-from ocpp_tw.journal import Attempt, Entry
+from ocpp_tw.journal import Attempt
+from ocpp_tw.messagelog import Entry
 from ocpp_tw.ocpp.schemas import Violation
 from ocpp_tw.transports.rest.stream import AT_ONCE, GLANCE, Survey
 

@@ -1,0 +1,419 @@
+"""
+The messages that passed, newest first for those who ask.
+
+L{RecentMessages} keeps the last ones in memory; L{KeptMessages} keeps them in
+a database, until they are too old or too many.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+
+import orjson
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from .database import Bulk, Database
+from .errors import BadRequest
+from .fleet import iso
+from .interfaces import Page
+from .ocpp.schemas import Violation
+from .ocpp.times import parse_time
+
+
+#: How many messages, and how many octets of them, are kept in memory.
+MOST_RECENT, MOST_OCTETS = 20_000, 1 << 26
+
+#: How long messages wait to be written together, in seconds.
+TOGETHER = 0.1
+
+#: How much is pruned at once; a longer transaction would hold up others.
+PRUNED_AT_ONCE = 20_000
+
+#: The longest frame that is kept whole, in octets.
+LONGEST_FRAME = 65536
+
+SCHEMA = """
+    CREATE TABLE messages (
+        id INTEGER PRIMARY KEY,
+        time INTEGER NOT NULL,
+        identity TEXT NOT NULL,
+        direction TEXT NOT NULL,
+        message_id TEXT NOT NULL,
+        action TEXT NOT NULL,
+        frame TEXT NOT NULL,
+        reply TEXT,
+        milliseconds REAL NOT NULL,
+        error TEXT,
+        violations TEXT
+    );
+    CREATE INDEX messages_of_station ON messages (identity, id);
+    CREATE INDEX messages_with_errors ON messages (id)
+        WHERE error IS NOT NULL OR violations IS NOT NULL;
+"""
+
+_MESSAGE = Bulk(
+    "INSERT INTO messages (time, identity, direction, message_id, action,"
+    " frame, reply, milliseconds, error, violations)",
+    10,
+)
+
+
+class Entry(NamedTuple):
+    """
+    One message that passed, with its answer.
+
+    @ivar time: of the Call, in seconds since 1970.
+    @ivar direction: C{in} for what a station asked, C{out} for a command.
+    @ivar reply: None where there was no answer.
+    @ivar violations: what was wrong with the Call; a text for a frame that
+        is no message.
+    """
+
+    time: float
+    identity: str
+    direction: str
+    unique_id: str
+    action: str
+    frame: bytes
+    reply: bytes | None
+    seconds: float
+    violations: Sequence[Violation] | str | None
+
+    @property
+    def octets(self) -> int:
+        return len(self.frame) + len(self.reply or b"")
+
+
+class MessageLog(Protocol):
+    """
+    Where messages go, and are found again.
+    """
+
+    def note(self, entry: Entry) -> None:
+        """
+        A message passed; nobody waits for this.
+        """
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    async def find(
+        self, limit: int, cursor: str | None, filters: Mapping[str, str | None]
+    ) -> Page: ...
+
+
+class Backlog:
+    """
+    The newest entries, as many as may be in memory.
+
+    @ivar dropped: how many older ones had to go.
+    """
+
+    def __init__(self) -> None:
+        self.entries: deque[Entry] = deque()
+        self.dropped = 0
+        self._octets = 0
+
+    def add(self, entry: Entry) -> None:
+        if entry.octets > 2 * LONGEST_FRAME:
+            entry = _shortened(entry)
+        self.entries.append(entry)
+        self._octets += entry.octets
+        while len(self.entries) > MOST_RECENT or self._octets > MOST_OCTETS:
+            self._octets -= self.entries.popleft().octets
+            self.dropped += 1
+
+    def take(self) -> Iterable[Entry]:
+        """
+        All of them, which are gone from here then.
+        """
+        entries, self.entries = self.entries, deque()
+        self._octets = 0
+        return entries
+
+
+def _shortened(entry: Entry) -> Entry:
+    reply = entry.reply
+    return entry._replace(
+        frame=entry.frame[:LONGEST_FRAME],
+        reply=None if reply is None else reply[:LONGEST_FRAME],
+    )
+
+
+class RecentMessages:
+    """
+    The last messages, in memory.
+    """
+
+    def __init__(self) -> None:
+        self._backlog = Backlog()
+        self.note = self._backlog.add
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+    async def find(
+        self, limit: int, cursor: str | None, filters: Mapping[str, str | None]
+    ) -> Page:
+        backlog = self._backlog
+        last = backlog.dropped + len(backlog.entries)
+        before = last + 1 if cursor is None else whole(cursor, "cursor")
+        wanted = _Filter(filters)
+        numbered = zip(
+            range(last, 0, -1), reversed(backlog.entries), strict=False
+        )
+        rows = [
+            _as_json((number, *_row(entry)))
+            for number, entry in islice(
+                (n for n in numbered if n[0] < before and wanted(n[1])),
+                limit + 1,
+            )
+        ]
+        return page(rows, limit)
+
+
+class _Filter:
+    """
+    Whether an entry is one of those asked for.
+    """
+
+    def __init__(self, filters: Mapping[str, str | None]) -> None:
+        self._tests: list[Callable[[Entry], bool]] = []
+        for name, value in filters.items():
+            if value is not None:
+                self._tests.append(_test(name, value))
+
+    def __call__(self, entry: Entry) -> bool:
+        return all(test(entry) for test in self._tests)
+
+
+def _test(name: str, value: str) -> Callable[[Entry], bool]:
+    match name:
+        case "identity":
+            return lambda e: e.identity == value
+        case "action":
+            return lambda e: e.action == value
+        case "from":
+            first = _time(value, name)
+            return lambda e: e.time >= first
+        case "to":
+            end = _time(value, name)
+            return lambda e: e.time < end
+        case "errors":
+            if value != "true":
+                return lambda e: True
+            return lambda e: bool(e.violations or _error(e))
+    raise BadRequest(f"there is no filter {name!r}")
+
+
+class KeptMessages:
+    """
+    The messages in a database; what cannot be written yet waits in memory.
+    """
+
+    log = Logger()
+
+    def __init__(self, database: Database, reactor: IReactorTime) -> None:
+        self._database = database
+        self._backlog = Backlog()
+        self.note = self._backlog.add
+        self._writing = LoopingCall(self._write)
+        self._writing.clock = reactor
+
+    def start(self) -> None:
+        self._writing.start(TOGETHER, now=False)
+
+    def stop(self) -> None:
+        if self._writing.running:
+            self._writing.stop()
+        self._write()
+
+    def _write(self) -> Deferred[None] | None:
+        """
+        Write what has come; the next follows when this is done.
+        """
+        entries = self._backlog.take()
+        if not entries:
+            return None
+        written = self._database.write(partial(_write, entries=entries))
+        return written.addErrback(self._lost)
+
+    def _lost(self, failure: Any) -> None:
+        self.log.error(
+            "messages are missing in the log: {why}", why=failure.value
+        )
+
+    async def find(
+        self, limit: int, cursor: str | None, filters: Mapping[str, str | None]
+    ) -> Page:
+        where, values = _conditions(filters)
+        if cursor is not None:
+            where.append("id < ?")
+            values.append(whole(cursor, "cursor"))
+        condition = f"WHERE {' AND '.join(where)}" if where else ""
+        query = (
+            f"SELECT * FROM messages {condition} ORDER BY id DESC LIMIT ?"
+        )
+        self._write()
+        rows = await self._database.read(
+            lambda db: db.execute(query, (*values, limit + 1)).fetchall()
+        )
+        return page([_as_json(row) for row in rows], limit)
+
+
+def prune(db: sqlite3.Connection, oldest: int, rows: int) -> int:
+    """
+    Forget some of the messages that are too old, or too many.
+
+    @return: how many; L{PRUNED_AT_ONCE} if there are more.
+    """
+    [last] = db.execute("SELECT max(id) FROM messages").fetchone()
+    if last is None:
+        return 0
+    # By id, which is the order of arrival: no index on the time is needed.
+    first_young = db.execute(
+        "SELECT id FROM messages WHERE time >= ? ORDER BY id LIMIT 1",
+        (oldest,),
+    ).fetchone()
+    end = last + 1 if first_young is None else first_young[0]
+    return db.execute(
+        "DELETE FROM messages WHERE id IN (SELECT id FROM messages"
+        " WHERE id < ? ORDER BY id LIMIT ?)",
+        (max(end, last - rows + 1), PRUNED_AT_ONCE),
+    ).rowcount
+
+
+def _write(db: sqlite3.Connection, entries: Iterable[Entry]) -> None:
+    _MESSAGE.write(db, [_row(entry) for entry in entries])
+
+
+def _row(entry: Entry) -> tuple[Any, ...]:
+    reply = entry.reply
+    return (
+        int(entry.time * 1000),
+        entry.identity,
+        entry.direction,
+        entry.unique_id,
+        entry.action,
+        entry.frame.decode(errors="replace"),
+        None if reply is None else reply.decode(errors="replace"),
+        entry.seconds * 1000,
+        _error(entry),
+        _violations(entry.violations),
+    )
+
+
+def _error(entry: Entry) -> str | None:
+    """
+    The errorCode of the reply, C{NoAnswer}, or C{Stray}.
+    """
+    if entry.reply is None:
+        return "NoAnswer" if entry.action else "Stray"
+    if not entry.reply.startswith(b"[4"):
+        return None
+    try:
+        return str(orjson.loads(entry.reply)[2])
+    except (ValueError, IndexError):
+        return "GenericError"
+
+
+def _violations(violations: Sequence[Violation] | str | None) -> str | None:
+    if not violations:
+        return None
+    if isinstance(violations, str):
+        return orjson.dumps([{"message": violations[:500]}]).decode()
+    return orjson.dumps([v.as_json() for v in violations[:20]]).decode()
+
+
+def _conditions(
+    filters: Mapping[str, str | None],
+) -> tuple[list[str], list[Any]]:
+    where: list[str] = []
+    values: list[Any] = []
+    for name, value in filters.items():
+        if value is None:
+            continue
+        match name:
+            case "identity" | "action":
+                where.append(f"{name} = ?")
+                values.append(value)
+            case "from" | "to":
+                where.append(f"time {'>=' if name == 'from' else '<'} ?")
+                values.append(int(_time(value, name) * 1000))
+            case "errors":
+                if value == "true":
+                    where.append(
+                        "(error IS NOT NULL OR violations IS NOT NULL)"
+                    )
+            case _:
+                raise BadRequest(f"there is no filter {name!r}")
+    return where, values
+
+
+def _time(text: str, name: str) -> float:
+    seconds = parse_time(text)
+    if seconds is None:
+        raise BadRequest(f"{name}: {text!r:.60} is not a time of ISO 8601")
+    return seconds
+
+
+def whole(text: str, name: str) -> int:
+    """
+    A cursor that we gave, or another number.
+
+    @raise BadRequest: it is none.
+    """
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise BadRequest(f"{name}: {text!r:.60} is not one that we gave")
+    return int(text)
+
+
+def page(items: list[dict[str, Any]], limit: int) -> Page:
+    """
+    A page of at most C{limit} items, of which one more was looked for.
+    """
+    if len(items) <= limit:
+        return Page(items)
+    items = items[:limit]
+    return Page(items, str(items[-1]["id"]))
+
+
+def _as_json(row: tuple[Any, ...]) -> dict[str, Any]:
+    (
+        number,
+        time,
+        identity,
+        direction,
+        message_id,
+        action,
+        frame,
+        reply,
+        milliseconds,
+        error,
+        violations,
+    ) = row
+    return {
+        "id": number,
+        "time": iso(time / 1000),
+        "identity": identity,
+        "direction": direction,
+        "messageId": message_id or None,
+        "action": action or None,
+        "call": frame,
+        "reply": reply,
+        "milliseconds": round(milliseconds, 3),
+        "error": error,
+        "violations": orjson.loads(violations) if violations else [],
+    }
