@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 from uuid import uuid4
 
+from orjson import dumps
 from twisted.internet.defer import (
     CancelledError,
     Deferred,
@@ -162,7 +163,7 @@ class Peer:
         self._unanswered: _Unanswered | None = None
         self._answering: Deferred[Any] | None = None
         self._waiting: deque[tuple[Call, bytes]] = deque()
-        self._replies: list[tuple[Call, bytes, bytes]] = []
+        self._replies: dict[str, tuple[bytes, bytes]] = {}
         self._lost: Failure | None = None
 
     @property
@@ -238,24 +239,30 @@ class Peer:
         """
         Answer a Call, now or when the answer is there.
         """
-        for kept, kept_frame, reply in self._replies:
-            if kept.unique_id == call.unique_id:
-                if kept_frame == frame or kept == call:
-                    self._send(reply)
-                    self._witness.stray(frame, "repeated; replied the same")
-                    return
-                self._witness.stray(
-                    frame, "its message id was used for another message"
-                )
+        if call.unique_id in self._replies and self._repeated(call, frame):
+            return
         try:
             answer = self._answer(call)
-            if answer.__class__ is dict:
-                self._reply(call, frame, CallResult(call.unique_id, answer))  # type: ignore[arg-type]
-                return
         except Exception:
-            self._reply(call, frame, self._error(call, Failure()))
+            self._refuse_call(call, frame, Failure())
             return
-        self._wait(call, frame, answer)
+        if answer.__class__ is dict:
+            self._reply(call, frame, answer)
+        else:
+            self._wait(call, frame, answer)
+
+    def _repeated(self, call: Call, frame: bytes) -> bool:
+        """
+        Whether a Call was answered before; then it has its answer again.
+        """
+        kept_frame, reply = self._replies[call.unique_id]
+        if kept_frame == frame or parse(kept_frame) == call:
+            self._send(reply)
+            self._witness.stray(frame, "repeated; replied the same")
+            return True
+        why = "its message id was used for another message"
+        self._witness.stray(frame, why)
+        return False
 
     def _wait(self, call: Call, frame: bytes, answer: Any) -> None:
         """
@@ -263,20 +270,21 @@ class Peer:
         """
         if not isinstance(answer, Deferred):
             answer = ensureDeferred(answer)
+        self._answering = answer
+        answer.addCallbacks(
+            self._answered, self._failed, (call, frame), {}, (call, frame), {}
+        )
 
-        def answered(result: Any) -> None:
-            self._answering = None
-            self._reply(
-                call,
-                frame,
-                self._error(call, result)
-                if isinstance(result, Failure)
-                else CallResult(call.unique_id, result),
-            )
+    def _answered(self, answer: Payload, call: Call, frame: bytes) -> None:
+        self._answering = None
+        self._reply(call, frame, answer)
+        if self._waiting:
             self._next()
 
-        self._answering = answer
-        answer.addBoth(answered)
+    def _failed(self, failure: Failure, call: Call, frame: bytes) -> None:
+        self._answering = None
+        self._refuse_call(call, frame, failure)
+        self._next()
 
     def _next(self) -> None:
         """
@@ -287,21 +295,25 @@ class Peer:
                 self.busy(False)
             self._take(*self._waiting.popleft())
 
-    def _reply(
-        self, call: Call, frame: bytes, message: CallResult | CallError
-    ) -> None:
+    def _reply(self, call: Call, frame: bytes, answer: Any) -> None:
         try:
-            reply = serialize(message)
+            reply = dumps([3, call.unique_id, answer])
         except TypeError:
-            self.log.failure("the answer to {call} is no JSON", call=call)
-            reply = serialize(
-                CallError(call.unique_id, ErrorCode.INTERNAL_ERROR)
-            )
+            self._refuse_call(call, frame, Failure())
+        else:
+            self._say(call, frame, reply)
+
+    def _refuse_call(
+        self, call: Call, frame: bytes, failure: Failure
+    ) -> None:
+        self._say(call, frame, serialize(self._error(call, failure)))
+
+    def _say(self, call: Call, frame: bytes, reply: bytes) -> None:
         if self._lost is None:
             replies = self._replies
-            replies.append((call, frame, reply))
+            replies[call.unique_id] = (frame, reply)
             if len(replies) > REPLIES_KEPT:
-                del replies[0]
+                del replies[next(iter(replies))]
             self._send(reply)
         self._witness.answered(call, frame, reply)
 

@@ -11,6 +11,7 @@ from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .errors import (
@@ -80,11 +81,10 @@ class _Engagement:
     owed: int = 0
     settled: list[Deferred[None]] = field(factory=list)
 
-    def owes(self) -> None:
-        self.owed += 1
-
-    def paid(self) -> None:
-        self.owed -= 1
+    def check(self) -> None:
+        """
+        Tell those who wait for it that nothing is owed, if so.
+        """
         if not self.owed:
             settled, self.settled = self.settled, []
             for waiting in settled:
@@ -96,6 +96,28 @@ class _Engagement:
         settled: Deferred[None] = Deferred()
         self.settled.append(settled)
         return settled
+
+
+class Lane:
+    """
+    What is needed to answer one action of one version, looked up once.
+    """
+
+    __slots__ = ("is_request", "is_response", "request", "response", "witness")
+
+    def __init__(self, version: Version, action: str) -> None:
+        self.request = REQUESTS[version, action]
+        self.response = RESPONSES[version, action]
+        self.is_request = self.request.is_valid
+        self.is_response = self.response.is_valid
+        self.witness = WITNESSES.get(action)
+
+
+#: The lane of each action that a station may send, by version.
+LANES = {
+    version: {action: Lane(version, action) for action in actions}
+    for version, actions in FROM_STATION.items()
+}
 
 
 class LiveStation(Protocol):
@@ -274,64 +296,81 @@ class Router:
         @raise CallFailed: to answer with this CallError instead.
         """
         now = station.asked_at = self._seconds()
-        schema = REQUESTS.get((station.version, call.action))
-        if schema is None or not schema.is_valid(call.payload):
-            self._object(station, call, schema, now)
-        known: Known = station.known
-        witness = WITNESSES.get(call.action)
-        if witness is not None:
-            witness(known, call.payload, now)
+        lane = LANES[station.version].get(call.action)
+        if lane is None:
+            raise self._unheard_of(station, call)
+        if not lane.is_request(call.payload):
+            self._object(station, call, lane.request, now)
+        known = station.known
+        if lane.witness is not None:
+            lane.witness(known, call.payload, now)
             self.fleet.unsaved.add(known.identity)
         if known.settings.registration != "Accepted":
             return self._hold_off(known, call, now)
         engaged = self._engaged
-        answer = engaged.backend.answer(station, call)
+        answer: Any = engaged.backend.answer(station, call)
         if answer.__class__ is dict:
-            return self._checked(station, call, answer)  # type: ignore[arg-type]
-        return self._when_answered(engaged, station, call, answer)
-
-    def _when_answered(
-        self, engaged: _Engagement, station: LiveStation, call: Call, answer: Any
-    ) -> Deferred[Payload]:
-        engaged.owes()
+            if not lane.is_response(answer):
+                self._disown(station, call, lane, answer)
+            return answer  # type: ignore[no-any-return]
+        engaged.owed += 1
         if not isinstance(answer, Deferred):
             answer = ensureDeferred(answer)
-
-        def paid(result: Any) -> Any:
-            engaged.paid()
-            return result
-
-        answer.addBoth(paid)
-        return answer.addCallback(
-            lambda payload: self._checked(station, call, payload)
+        return answer.addCallbacks(  # type: ignore[no-any-return]
+            self._paid,
+            self._failed,
+            (engaged, station, call, lane),
+            {},
+            (engaged,),
+            {},
         )
 
-    def _checked(
-        self, station: LiveStation, call: Call, payload: Payload
+    def _paid(
+        self,
+        answer: Payload,
+        engaged: _Engagement,
+        station: LiveStation,
+        call: Call,
+        lane: Lane,
     ) -> Payload:
         """
-        What we send keeps the schema, always.
+        A backend gave the answer that it owed.
         """
-        schema = RESPONSES[station.version, call.action]
-        if schema.is_valid(payload):
-            return payload
+        engaged.owed -= 1
+        if engaged.settled:
+            engaged.check()
+        if not lane.is_response(answer):
+            self._disown(station, call, lane, answer)
+        return answer
+
+    def _failed(self, failure: Failure, engaged: _Engagement) -> Failure:
+        engaged.owed -= 1
+        engaged.check()
+        return failure
+
+    def _disown(
+        self, station: LiveStation, call: Call, lane: Lane, answer: Payload
+    ) -> None:
+        """
+        What we send keeps the schema, always.
+
+        @raise CallFailed: instead.
+        """
         self.log.error(
             "{station}: the backend's answer to {action} breaks the schema: "
             "{violations}",
             station=station,
             action=call.action,
-            violations=_in_words(schema.violations(payload)),
+            violations=_in_words(lane.response.violations(answer)),
         )
         raise CallFailed(ErrorCode.INTERNAL_ERROR)
 
     def _object(
-        self, station: LiveStation, call: Call, schema: Schema | None, now: float
+        self, station: LiveStation, call: Call, schema: Schema, now: float
     ) -> None:
         """
         Refuse a Call that breaks its schema, or understand it all the same.
         """
-        if call.action not in FROM_STATION[station.version] or not schema:
-            raise self._unheard_of(station, call)
         mode = station.known.settings.validation or self.validation
         if mode == "off":
             # Backends may rely on members and types being there.

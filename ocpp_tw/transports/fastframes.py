@@ -18,29 +18,16 @@ from typing import Any
 
 from twisted.internet import main
 from twisted.internet.tcp import Connection
+from websockets.frames import apply_mask
 
 
 #: How much is read at once.
-SEGMENT = 65536
+SEGMENT = 16384
 
 #: The first octets of a final text frame whose length fits into one octet.
 _HEADS = [bytes([0x81, length]) for length in range(126)]
 
 _WANTED = ("dataBuffer", "_tempDataBuffer", "socket", "doRead")
-
-
-def unmask(data: bytes, mask: bytes) -> bytes:
-    """
-    Undo the masking of a payload (RFC 6455, section 5.3).
-
-    >>> unmask(unmask(b"[2]", b"abcd"), b"abcd")
-    b'[2]'
-    """
-    size = len(data)
-    key = (mask * ((size + 3) >> 2))[:size]
-    return (
-        int.from_bytes(data, "little") ^ int.from_bytes(key, "little")
-    ).to_bytes(size, "little")
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -71,11 +58,11 @@ def whole_text(segment: bytes) -> bytes | None:
     if 0 <= length < 126:
         if length != size - 6:
             return None
-        payload = unmask(segment[6:], segment[2:6])
+        payload = apply_mask(segment[6:], segment[2:6])
     elif length == 126:
         if size < 134 or (segment[2] << 8 | segment[3]) != size - 8:
             return None
-        payload = unmask(segment[8:], segment[4:8])
+        payload = apply_mask(segment[8:], segment[4:8])
     else:
         return None
     if payload.isascii():
