@@ -314,6 +314,13 @@ class Database(Service):
         self._closed = True
 
     @property
+    def forgets(self) -> bool:
+        """
+        Whether nothing outlives the process.
+        """
+        return self.path == MEMORY
+
+    @property
     def backlog(self) -> int:
         """
         How many rows that nobody waits for are not written yet.

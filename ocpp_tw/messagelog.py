@@ -124,10 +124,12 @@ class Backlog:
         self._octets = 0
 
     def add(self, entry: Entry) -> None:
-        if entry.octets > 2 * LONGEST_FRAME:
+        octets = entry.octets
+        if octets > LONGEST_FRAME:
             entry = _shortened(entry)
+            octets = entry.octets
         self.entries.append(entry)
-        self._octets += entry.octets
+        self._octets += octets
         while len(self.entries) > MOST_RECENT or self._octets > MOST_OCTETS:
             self._octets -= self.entries.popleft().octets
             self.dropped += 1

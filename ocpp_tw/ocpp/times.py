@@ -26,15 +26,23 @@ def parse_time(text: object) -> float | None:
     """
     if not isinstance(text, str) or not 8 <= len(text) <= 64:
         return None
+    try:
+        return _timestamp(text)
+    except (ValueError, OverflowError):
+        pass
     # Python takes at most six digits of a second.
     text = _FRACTION.sub(lambda m: "." + m[1][:6], text.strip())
     try:
-        when = datetime.fromisoformat(text)
-        if when.tzinfo is None:
-            when = when.replace(tzinfo=UTC)
-        return when.timestamp()
+        return _timestamp(text)
     except (ValueError, OverflowError):
         return None
+
+
+def _timestamp(text: str) -> float:
+    when = datetime.fromisoformat(text)
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return when.timestamp()
 
 
 def write_time(milliseconds: int) -> str:

@@ -97,22 +97,31 @@ def _read(meter_value: Mapping[str, Any], received: int) -> Reading:
         time, sent, None, 0, orjson.dumps(samples).decode(), None
     )
     for position, sample in enumerate(samples):
-        if sample.get("format") != "SignedData":
+        if (
+            sample.get("measurand", REGISTER) == REGISTER
+            and sample.get("format") != "SignedData"
+        ):
             _weigh(reading, position, sample)
         if doubt is not None:
             reading.flag(position, doubt)
     return reading
 
 
+def doubt_about(sample: Mapping[str, Any]) -> str | None:
+    """
+    What is wrong with a sample by itself; found when somebody looks.
+    """
+    if sample.get("format") != "SignedData" and number(sample["value"]) is None:
+        return suspicion.NOT_A_NUMBER
+    return None
+
+
 def _weigh(reading: Reading, position: int, sample: Mapping[str, Any]) -> None:
     """
-    Take the register from a sample, and see whether it is a number.
+    Take the register from a sample.
     """
     value = number(sample["value"])
     if value is None:
-        reading.flag(position, suspicion.NOT_A_NUMBER)
-        return
-    if sample.get("measurand", REGISTER) != REGISTER:
         return
     if value < 0:
         reading.flag(position, suspicion.NEGATIVE_REGISTER)

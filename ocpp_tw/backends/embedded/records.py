@@ -18,7 +18,7 @@ from ...errors import BadRequest, NotFound
 from ...interfaces import Page
 from ...ocpp.times import parse_time, write_time
 from . import id_tags, transactions
-from .readings import REGISTER
+from .readings import REGISTER, doubt_about
 
 
 #: How many items a list has at most.
@@ -494,7 +494,7 @@ def _sample(
         "context": sample.get("context", "Sample.Periodic"),
         "location": sample.get("location", "Outlet"),
         "format": sample.get("format", "Raw"),
-        "suspect": word,
+        "suspect": word or doubt_about(sample),
     }
 
 
