@@ -4,6 +4,8 @@ Tests for L{ocpp_tw.backends.embedded}: its promises, and what it answers.
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
@@ -289,3 +291,55 @@ class DurableTests(World, SynchronousTestCase):
         self.assertEqual(self.commit(), 1)
         ids = {self.successResultOf(a)["transactionId"] for a in answers}
         self.assertEqual(ids, set(range(1, 501)))
+
+
+def _nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+class MonsterTests(World, SynchronousTestCase):
+    """
+    Payloads that JSON readers take, and JSON writers do not.
+    """
+
+    def test_deep(self) -> None:
+        """
+        Members that are nested deeply are answered as if they were not.
+        """
+        deep = _nested(1000)
+        self.ask("BootNotification", {"more": deep})
+        self.ask("DataTransfer", {"vendorId": "V", "more": deep})
+        self.stop(4711, more=deep)
+        number = self.start(more=deep)
+        self.ask(
+            "MeterValues",
+            {
+                "connectorId": 1,
+                "transactionId": number,
+                "meterValue": [
+                    {
+                        "timestamp": at(60),
+                        "sampledValue": [{"value": "1100", "more": deep}],
+                    }
+                ],
+            },
+        )
+        self.assertEqual(self.values(number), ["1100"])
+        self.stop(number, more=deep)
+
+    def test_large(self) -> None:
+        """
+        Numbers of any size are answered.
+        """
+        huge = int(1e308)
+        for number in (huge, -huge):
+            self.start(meterStart=number, connectorId=number)
+            self.stop(number, meterStop=number)
+            self.measure(1, 60, number, connector=number)
+            self.ask(
+                "StatusNotification",
+                {"connectorId": number, "errorCode": "", "status": "Faulted"},
+            )

@@ -228,6 +228,16 @@ class SampleTests(World, SynchronousTestCase):
             self.suspect(value="-1", measurand="Power.Active.Import")
         )
 
+    def test_out_of_range(self) -> None:
+        """
+        A register that no meter shows is kept, and does no harm.
+        """
+        for value, unit in (("1e300", "Wh"), ("1e308", "kWh"), ("1e16", "")):
+            found = self.suspect(value=value, unit=unit)
+            self.assertEqual(found, "outOfRange")
+        self.stop(1)
+        self.assertEqual(self.transaction(1)["energy"], 1000)
+
     def test_registers_of_phases(self) -> None:
         """
         Only the register of all phases, at the outlet, is the register.

@@ -9,7 +9,6 @@ from functools import partial
 from sqlite3 import Connection
 from typing import Any
 
-import orjson
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -31,7 +30,7 @@ from ...ocpp.messages import Call, Payload
 from ...ocpp.schemas import Violation
 from ...ocpp.times import write_time
 from . import id_tags, profiles, reservations, transactions
-from .readings import clamped, read
+from .readings import clamped, dumps, read
 from .records import Records
 from .schema import EVENTS, MIGRATIONS, READINGS
 from .transactions import Meter, Started, Stopped
@@ -355,7 +354,7 @@ class EmbeddedBackend(Records, Service):
         return self._told[1]
 
     def _note(self, station: IStation, kind: str, payload: Payload) -> None:
-        text = orjson.dumps(payload)[:LONGEST_EVENT].decode(errors="replace")
+        text = dumps(payload)[:LONGEST_EVENT].decode(errors="replace")
         self.database.append_later(
             EVENTS, (self._now(), station.identity, kind, text)
         )

@@ -64,11 +64,13 @@ def profiles_cleared(
     is gone; an id stands alone (OCPP 1.6, section 5.5).
     """
     criteria = {"id": order["id"]} if "id" in order else order
-    where, values = ["identity = ?"], [identity]
+    where = ["identity = ?"]
+    values: list[Any] = [identity]
     for member, column in _CRITERIA.items():
         if member in criteria:
             where.append(f"{column} = ?")
-            values.append(criteria[member])
+            value = criteria[member]
+            values.append(clamped(value) if isinstance(value, int) else value)
     db.execute(
         f"DELETE FROM charging_profiles WHERE {' AND '.join(where)}", values
     )

@@ -93,9 +93,7 @@ def _read(meter_value: Mapping[str, Any], received: int) -> Reading:
     samples = meter_value["sampledValue"]
     sent = meter_value["timestamp"]
     time, doubt = corrected(sent, received)
-    reading = Reading(
-        time, sent, None, 0, orjson.dumps(samples).decode(), None
-    )
+    reading = Reading(time, sent, None, 0, _as_text(samples), None)
     for position, sample in enumerate(samples):
         if (
             sample.get("measurand", REGISTER) == REGISTER
@@ -123,15 +121,49 @@ def _weigh(reading: Reading, position: int, sample: Mapping[str, Any]) -> None:
     value = number(sample["value"])
     if value is None:
         return
+    value *= SCALE.get(sample.get("unit", ""), 1)
     if value < 0:
         reading.flag(position, suspicion.NEGATIVE_REGISTER)
+    if abs(value) > _LARGEST:
+        reading.flag(position, suspicion.OUT_OF_RANGE)
+        return
     if (
         reading.register is None
         and "phase" not in sample
         and sample.get("location", "Outlet") == "Outlet"
     ):
-        reading.register = value * SCALE.get(sample.get("unit", ""), 1)
+        reading.register = value
         reading.register_at = position
+
+
+def _as_text(samples: Sequence[Mapping[str, Any]]) -> str:
+    try:
+        return orjson.dumps(samples).decode()
+    except TypeError:
+        # Of what cannot be written, the members of the standard can.
+        return orjson.dumps([_texts(sample) for sample in samples]).decode()
+
+
+def _texts(sample: Mapping[str, Any]) -> dict[str, str]:
+    return {k: v for k, v in sample.items() if isinstance(v, str)}
+
+
+def dumps(payload: Mapping[str, Any]) -> bytes:
+    """
+    A payload as JSON, also one that is too deep, or has numbers that are too
+    large, to be written as it was read.
+
+    >>> dumps({"a": 1, "b": [2**70]})
+    b'{"a":"1","b":"..."}'
+    """
+    try:
+        return orjson.dumps(payload)
+    except TypeError:
+        return orjson.dumps({k: _plain(v) for k, v in payload.items()})
+
+
+def _plain(value: Any) -> str:
+    return str(value) if isinstance(value, str | int | float) else "..."
 
 
 def number(text: str) -> float | None:

@@ -18,7 +18,7 @@ from attrs import define, frozen
 from ...database import Row
 from ...errors import Conflict, NotFound
 from . import id_tags, profiles, reservations, suspicion
-from .readings import Reading, clamped, corrected, read
+from .readings import Reading, clamped, corrected, dumps, read
 from .schema import READINGS
 from .suspicion import Figures
 
@@ -542,7 +542,7 @@ def keep_aside(
 
     @return: whether this was the first time.
     """
-    payload = orjson.dumps(request)
+    payload = dumps(request)
     kept = db.execute(
         "INSERT OR IGNORE INTO kept_aside (received, identity, action,"
         " transaction_id, reason, payload, digest)"
