@@ -124,7 +124,7 @@ class Backlog:
         self._octets = 0
 
     def add(self, entry: Entry) -> None:
-        octets = entry.octets
+        octets = len(entry[5]) + len(entry[6] or b"")
         if octets > LONGEST_FRAME:
             entry = _shortened(entry)
             octets = entry.octets

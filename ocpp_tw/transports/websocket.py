@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import unicodedata
 from base64 import b64decode
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -163,8 +164,9 @@ class WebSocketStation:
     __slots__ = (
         "_commanded_at",
         "_farewell",
+        "_note",
         "_protocol",
-        "_router",
+        "_seconds",
         "account",
         "address",
         "asked_at",
@@ -191,13 +193,15 @@ class WebSocketStation:
         self.asked_at = self._commanded_at = 0.0
         self.violations: Any = None
         self._protocol = protocol
-        self._router: Router = protocol.factory.router
+        router: Router = protocol.factory.router
+        self._note = router.journal.note
         self._farewell: tuple[int, str] | None = None
         reactor = protocol.factory.reactor
+        self._seconds = reactor.seconds
         self.last_seen: float = reactor.seconds()
         self.peer = Peer(
             send=protocol.send_text,
-            answer=self._answer,
+            answer=partial(router.answer, self),
             clock=reactor,
             timeout=protocol.factory.call_timeout,
             version=version,
@@ -216,9 +220,6 @@ class WebSocketStation:
         fileno = getattr(self._protocol.transport, "fileno", None)
         return fileno() if fileno is not None else -1
 
-    def _answer(self, call: Call) -> Any:
-        return self._router.answer(self, call)
-
     async def call(
         self, action: str, payload: Payload, timeout: float | None = None
     ) -> Payload:
@@ -235,7 +236,7 @@ class WebSocketStation:
     def answered(self, call: Call, frame: bytes, reply: bytes) -> None:
         asked_at = self.asked_at
         violations, self.violations = self.violations, None
-        self._router.journal.note(
+        self._note(
             Entry(
                 asked_at,
                 self.identity,
@@ -244,7 +245,7 @@ class WebSocketStation:
                 call.action,
                 frame,
                 reply,
-                self._protocol.factory.seconds() - asked_at,
+                self._seconds() - asked_at,
                 violations,
             )
         )
@@ -252,12 +253,12 @@ class WebSocketStation:
             self._protocol.say_goodbye(*self._farewell)
 
     def asked(self, call: Call, frame: bytes) -> None:
-        self._commanded_at = self._protocol.factory.seconds()
+        self._commanded_at = self._seconds()
 
     def was_answered(
         self, call: Call, frame: bytes, reply: bytes | None
     ) -> None:
-        self._router.journal.note(
+        self._note(
             Entry(
                 self._commanded_at,
                 self.identity,
@@ -266,15 +267,15 @@ class WebSocketStation:
                 call.action,
                 frame,
                 reply,
-                self._protocol.factory.seconds() - self._commanded_at,
+                self._seconds() - self._commanded_at,
                 None,
             )
         )
 
     def stray(self, frame: bytes, why: str) -> None:
-        self._router.journal.note(
+        self._note(
             Entry(
-                self._protocol.factory.seconds(),
+                self._seconds(),
                 self.identity,
                 "in",
                 "",

@@ -199,4 +199,6 @@ def clamped(value: int) -> int:
     """
     A number of a station, small enough to be kept.
     """
-    return max(-_LARGEST, min(_LARGEST, value))
+    if -_LARGEST <= value <= _LARGEST:
+        return value
+    return _LARGEST if value > 0 else -_LARGEST
