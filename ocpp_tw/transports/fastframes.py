@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet import main
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.tcp import Connection
 from websockets.frames import apply_mask
 
@@ -74,9 +75,37 @@ def whole_text(segment: bytes) -> bytes | None:
     return payload
 
 
+class Outbox:
+    """
+    What was answered in this turn of the reactor, to be sent in one go.
+
+    Whoever reads at the other end of many connections is woken once for all
+    of it, and not once for each.
+    """
+
+    def __init__(self, reactor: IReactorTime) -> None:
+        self._reactor = reactor
+        self._waiting: list[tuple[FastFrames, bytes]] = []
+
+    def put(self, sender: FastFrames, frame: bytes) -> None:
+        if not self._waiting:
+            self._reactor.callLater(0, self.flush)
+        self._waiting.append((sender, frame))
+
+    def flush(self) -> None:
+        """
+        Send what waits; before a frame that must not overtake it, too.
+        """
+        waiting, self._waiting = self._waiting, []
+        for sender, frame in waiting:
+            sender.write_now(frame)
+
+
 class FastFrames:
     """
     Mixed into an Autobahn protocol: L{send_text}, and frames by L{read_fast}.
+
+    Its factory has an C{outbox}.
     """
 
     _send: Any = None
@@ -136,11 +165,17 @@ class FastFrames:
 
     def send_text(self: Any, payload: bytes) -> None:
         """
-        Send a text frame, at once if nothing waits before it.
+        Send a text frame at the end of this turn.
         """
-        if self.state != self.STATE_OPEN:
+        if self.state == self.STATE_OPEN:
+            self.factory.outbox.put(self, text_frame(payload))
+
+    def write_now(self: Any, frame: bytes) -> None:
+        """
+        Write to the socket itself, if nothing waits before it.
+        """
+        if self.state == self.STATE_CLOSED:
             return
-        frame = text_frame(payload)
         transport = self.transport
         if (
             self._send is None

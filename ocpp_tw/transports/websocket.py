@@ -34,7 +34,7 @@ from ..ocpp.messages import Call, Payload
 from ..ocpp.versions import SPOKEN, Version, negotiate
 from ..peer import Peer
 from ..router import Handshake, Refused, Router
-from .fastframes import FastFrames
+from .fastframes import FastFrames, Outbox
 
 
 #: The longest identity we take; the standard's is 48 (2.0.1 Part 4, 3.1.1).
@@ -436,6 +436,7 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):  # type: ignore[misc
         if self.state == self.STATE_OPEN:
             if self.station is not None:
                 self.station.peer.hear_no_more()
+            self.factory.outbox.flush()
             self.sendCloseFrame(code, reason.encode()[:123])
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
@@ -536,6 +537,7 @@ class StationFactory(WebSocketServerFactory):  # type: ignore[misc]
         super().__init__(reactor=reactor, server="")
         self.router = router
         self.seconds = reactor.seconds
+        self.outbox = Outbox(reactor)
         self.setProtocolOptions(
             maxMessagePayloadSize=message_size,
             maxFramePayloadSize=message_size,
