@@ -201,10 +201,12 @@ class Journal(Service):
         """
         self.fleet.forget(identity)
         await self.database.write(
-            lambda db: db.execute(
-                "DELETE FROM stations WHERE identity = ?", (identity,)
+            lambda db: (
+                db.execute(
+                    "DELETE FROM stations WHERE identity = ?", (identity,)
+                )
+                and None
             )
-            and None
         )
 
     async def prune(self) -> None:
@@ -305,8 +307,7 @@ def _by_connector(items: list[dict[str, Any]]) -> dict[int, Any]:
 
 def _prune_attempts(db: sqlite3.Connection) -> None:
     db.execute(
-        "DELETE FROM attempts WHERE id <="
-        " (SELECT max(id) FROM attempts) - ?",
+        "DELETE FROM attempts WHERE id <= (SELECT max(id) FROM attempts) - ?",
         (ATTEMPTS,),
     )
 

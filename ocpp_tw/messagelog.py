@@ -265,9 +265,7 @@ class KeptMessages:
             where.append("id < ?")
             values.append(whole(cursor, "cursor"))
         condition = f"WHERE {' AND '.join(where)}" if where else ""
-        query = (
-            f"SELECT * FROM messages {condition} ORDER BY id DESC LIMIT ?"
-        )
+        query = f"SELECT * FROM messages {condition} ORDER BY id DESC LIMIT ?"
         self._write()
         rows = await self._database.read(
             lambda db: db.execute(query, (*values, limit + 1)).fetchall()

@@ -303,9 +303,7 @@ class Peer:
         else:
             self._say(call, frame, reply)
 
-    def _refuse_call(
-        self, call: Call, frame: bytes, failure: Failure
-    ) -> None:
+    def _refuse_call(self, call: Call, frame: bytes, failure: Failure) -> None:
         self._say(call, frame, serialize(self._error(call, failure)))
 
     def _say(self, call: Call, frame: bytes, reply: bytes) -> None:

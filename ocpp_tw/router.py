@@ -5,14 +5,14 @@ Where stations, backend and operators meet.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import Attribute, implementer
 
 from .errors import (
     BadRequest,
@@ -120,29 +120,19 @@ LANES = {
 }
 
 
-class LiveStation(Protocol):
+class ILiveStation(IStation):
     """
     An L{IStation}, and what the router keeps with it.
-
-    @ivar last_seen: seconds since 1970 of the last frame.
-    @ivar asked_at: when the Call that is being answered came to its turn.
-    @ivar violations: what is wrong with that Call.
     """
 
-    identity: str
-    version: Version
-    account: str
-    address: str
-    known: Known
-    last_seen: float
-    asked_at: float
-    violations: Sequence[Violation] | None
-
-    async def call(
-        self, action: str, payload: Payload, timeout: float | None = None
-    ) -> Payload: ...
-
-    def close(self, code: int, reason: str) -> None: ...
+    known: Known = Attribute("What is known of it; set when it connects.")
+    last_seen: float = Attribute("Seconds since 1970 of its last frame.")
+    asked_at: float = Attribute(
+        "When the Call that is being answered came to its turn."
+    )
+    violations: Sequence[Violation] | None = Attribute(
+        "What is wrong with that Call."
+    )
 
 
 @implementer(ICentralSystem)
@@ -171,7 +161,7 @@ class Router:
         self.validation = "lenient"
         self.accept = "all"
         self.default_version = Version.V16
-        self._stations: dict[str, LiveStation] = {}
+        self._stations: dict[str, ILiveStation] = {}
         self._awaiting_silence: list[Deferred[None]] = []
 
     # Who is there
@@ -216,7 +206,11 @@ class Router:
             backend.station_connected(station)
         if before is None:
             return succeed(None)
-        return before.when_settled().addCallback(lambda _: before.backend)
+        settled: Deferred[IBackend | None] = Deferred()
+        before.when_settled().addCallback(
+            lambda _: settled.callback(before.backend)
+        )
+        return settled
 
     def admit(self, handshake: Handshake) -> None:
         """
@@ -244,7 +238,7 @@ class Router:
         )
         self.journal.refused(attempt)
 
-    def connected(self, station: LiveStation) -> None:
+    def connected(self, station: ILiveStation) -> None:
         """
         A station has connected; it takes the place of one of its name.
         """
@@ -258,14 +252,15 @@ class Router:
         known.address = station.address
         known.connected_at = self._seconds()
         if old is not None:
-            self.log.info("{station} takes the place of {old}",
-                          station=station, old=old)
+            self.log.info(
+                "{station} takes the place of {old}", station=station, old=old
+            )
             old.close(POLICY_VIOLATION, "replaced by a newer connection")
         else:
             self.log.info("{station} connected", station=station)
         self.backend.station_connected(station)
 
-    def disconnected(self, station: LiveStation, why: str) -> None:
+    def disconnected(self, station: ILiveStation, why: str) -> None:
         """
         A station has gone.
         """
@@ -281,14 +276,15 @@ class Router:
             waiting, self._awaiting_silence = self._awaiting_silence, []
             for deserted in waiting:
                 deserted.callback(None)
-        self.log.info("{station} disconnected: {why}",
-                      station=station, why=why)
+        self.log.info(
+            "{station} disconnected: {why}", station=station, why=why
+        )
         self.backend.station_disconnected(station)
 
     # A station's Calls
 
     def answer(
-        self, station: LiveStation, call: Call
+        self, station: ILiveStation, call: Call
     ) -> Payload | Deferred[Payload]:
         """
         Answer a Call of a station.
@@ -312,7 +308,7 @@ class Router:
         if answer.__class__ is dict:
             if not lane.is_response(answer):
                 self._disown(station, call, lane, answer)
-            return answer  # type: ignore[no-any-return]
+            return answer
         engaged.owed += 1
         if not isinstance(answer, Deferred):
             answer = ensureDeferred(answer)
@@ -329,7 +325,7 @@ class Router:
         self,
         answer: Payload,
         engaged: _Engagement,
-        station: LiveStation,
+        station: ILiveStation,
         call: Call,
         lane: Lane,
     ) -> Payload:
@@ -349,7 +345,7 @@ class Router:
         return failure
 
     def _disown(
-        self, station: LiveStation, call: Call, lane: Lane, answer: Payload
+        self, station: ILiveStation, call: Call, lane: Lane, answer: Payload
     ) -> None:
         """
         What we send keeps the schema, always.
@@ -366,7 +362,7 @@ class Router:
         raise CallFailed(ErrorCode.INTERNAL_ERROR)
 
     def _object(
-        self, station: LiveStation, call: Call, schema: Schema, now: float
+        self, station: ILiveStation, call: Call, schema: Schema, now: float
     ) -> None:
         """
         Refuse a Call that breaks its schema, or understand it all the same.
@@ -387,7 +383,7 @@ class Router:
             raise refusal(violations)
         call.payload = understand(call.action, call.payload, schema, iso(now))
 
-    def _unheard_of(self, station: LiveStation, call: Call) -> CallFailed:
+    def _unheard_of(self, station: ILiveStation, call: Call) -> CallFailed:
         if call.action in TO_STATION[station.version]:
             return CallFailed(
                 ErrorCode.NOT_SUPPORTED,
@@ -461,7 +457,9 @@ class Router:
             violations = schema.violations(payload)
             raise BadRequest(f"{action}: {_in_words(violations)}")
 
-    def _weigh(self, station: LiveStation, action: str, answer: Payload) -> None:
+    def _weigh(
+        self, station: ILiveStation, action: str, answer: Payload
+    ) -> None:
         """
         Note it where a station's answer to a command breaks the schema.
         """
@@ -480,4 +478,3 @@ class Router:
 
 def _in_words(violations: Sequence[Violation]) -> str:
     return "; ".join(f"{v.path}: {v.message}" for v in violations[:10])
-

@@ -28,7 +28,6 @@ from .database import MEMORY
 from .errors import BadConfig
 from .interfaces import IBackend
 from .journal import Journal
-from .ocpp.versions import Version
 from .plugin import find_backend_maker
 from .router import GOING_AWAY, Router
 from .tls import Certificates
@@ -143,7 +142,9 @@ class CentralSystem(MultiService):
                     interface=server.listen,
                 )
             ]
-        tcp = TCP6ServerEndpoint if ":" in server.listen else TCP4ServerEndpoint
+        tcp = (
+            TCP6ServerEndpoint if ":" in server.listen else TCP4ServerEndpoint
+        )
         return [tcp(self._reactor, server.port, BACKLOG, server.listen)]
 
     def startService(self) -> None:
@@ -218,11 +219,18 @@ class CentralSystem(MultiService):
 
     def _replace_backend(self, new: IBackend) -> None:
         self.backend = new
-        settled = self.router.use(new)
-        settled.addCallback(lambda old: old.disownServiceParent())
-        settled.addErrback(
+        retiring = Deferred.fromCoroutine(self._retire(self.router.use(new)))
+        retiring.addErrback(
             lambda f: self.log.failure("while stopping the old backend", f)
         )
+
+    async def _retire(self, settled: Deferred[IBackend | None]) -> None:
+        """
+        Stop a backend when it has answered what it owes.
+        """
+        old = await settled
+        if old is not None:
+            await maybeDeferred(old.disownServiceParent)
 
     async def _replace_ports(self, new: list[IListeningPort]) -> None:
         old, self._ports = self._ports, new

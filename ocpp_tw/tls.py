@@ -11,6 +11,7 @@ from typing import Any
 from OpenSSL import SSL
 from twisted.internet import ssl
 
+from .config import TLS
 from .errors import BadConfig
 
 
@@ -24,7 +25,7 @@ class Certificates:
     It is false where no certificate is configured.
     """
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: TLS) -> None:
         self._options = _options(config)
 
     def __bool__(self) -> bool:
@@ -36,7 +37,7 @@ class Certificates:
         """
         return self._options.getContext()  # type: ignore[no-any-return]
 
-    def read_again(self, config: Any) -> Callable[[], None]:
+    def read_again(self, config: TLS) -> Callable[[], None]:
         """
         @return: what puts the new certificate in place.
         @raise BadConfig: it cannot be used, or TLS was switched on or off,
@@ -55,7 +56,7 @@ class Certificates:
         return replace
 
 
-def _options(config: Any) -> Any:
+def _options(config: TLS) -> Any:
     if not config.certificate:
         return None
     try:
@@ -65,7 +66,7 @@ def _options(config: Any) -> Any:
         ours = ssl.PrivateCertificate.loadPEM(pem)
         trusted = None
         if config.client_ca:
-            authority = Path(config.client_ca).read_text()
+            authority = Path(config.client_ca).read_bytes()
             trusted = ssl.Certificate.loadPEM(authority)
         return ssl.CertificateOptions(
             privateKey=ours.privateKey.original,

@@ -26,6 +26,10 @@ Payload = Mapping[str, Any]
 #: ones are answered nevertheless, up to L{LONGEST_ID}.
 LONGEST_ID = 255
 
+#: How deep a message may be nested; the standard's own reach 8.  What is
+#: deeper could be read, but not written again.
+DEEPEST = 64
+
 
 @define(slots=True)
 class Call:
@@ -79,7 +83,7 @@ class BadFrame(OCPPError):
         self.unique_id = unique_id
 
 
-def parse(frame: bytes | str) -> Message:
+def parse(frame: bytes) -> Message:
     """
     Read one frame.
 
@@ -91,6 +95,13 @@ def parse(frame: bytes | str) -> Message:
         raise BadFrame(
             ErrorCode.FORMATION_VIOLATION, f"not JSON: {e}", _salvage(frame)
         ) from None
+    # Counting is quick, and nearly every frame has fewer of them.
+    if frame.count(b"[") + frame.count(b"{") > DEEPEST and _is_deep(message):
+        raise BadFrame(
+            ErrorCode.FORMATION_VIOLATION,
+            f"nested deeper than {DEEPEST} levels",
+            _salvage(frame),
+        )
     if message.__class__ is list and len(message) == 4 and message[0] == 2:
         _, unique_id, action, payload = message
         if (
@@ -169,17 +180,34 @@ def _what_is_wrong(rest: list[Any]) -> str:
     return f"a CALL has 4 elements, not {len(rest) + 2}"
 
 
+def _is_deep(value: Any) -> bool:
+    """
+    Whether a value has more than L{DEEPEST} levels.
+    """
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, list | dict)
+            for inner in (outer if isinstance(outer, list) else outer.values())
+        ]
+        if not level:
+            return False
+    return True
+
+
 _ID = re.compile(rb'\s*\[\s*2\s*,\s*"([^"\\\x00-\x1f]{1,255})"')
 
 
-def _salvage(frame: bytes | str) -> str | None:
+def _salvage(frame: bytes) -> str | None:
     """
     The message id of a Call whose JSON is broken further on.
 
     >>> _salvage(b'[2,"19","Heartbeat",{')
     '19'
     """
-    found = _ID.match(frame if isinstance(frame, bytes) else frame.encode())
+    found = _ID.match(frame)
     return found[1].decode(errors="replace") if found else None
 
 

@@ -11,7 +11,6 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -85,7 +84,7 @@ class Schema:
 
     __slots__ = ("_validator", "is_valid", "source")
 
-    def __init__(self, source: Mapping[str, Any]) -> None:
+    def __init__(self, source: dict[str, Any]) -> None:
         self.source = source
         self._validator = jsonschema_rs.validator_for(
             source, validate_formats=True
@@ -122,7 +121,9 @@ def _json_path(steps: list[str | int]) -> str:
 
 
 def _shorten(message: str) -> str:
-    return message if len(message) <= 200 else message[:99] + "…" + message[-99:]
+    return (
+        message if len(message) <= 200 else message[:99] + "…" + message[-99:]
+    )
 
 
 #: The folder of the C{ocpp} distribution that holds a version's schemas, and

@@ -19,7 +19,7 @@ from typing import Any
 from twisted.internet import main
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.tcp import Connection
-from websockets.frames import apply_mask
+from websockets.frames import apply_mask  # type: ignore[attr-defined]
 
 
 #: How much is read at once.
@@ -120,7 +120,7 @@ class FastFrames:
         ):
             self._recv = transport.socket.recv
             self._send = transport.socket.send
-            transport.doRead = self._read_segment
+            setattr(transport, "doRead", self._read_segment)  # noqa: B010
 
     def connectionLost(self: Any, reason: Any) -> None:
         self._recv = self._send = None

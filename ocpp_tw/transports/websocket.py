@@ -27,13 +27,12 @@ from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 from zope.interface import implementer
 
-from ..interfaces import IStation
 from ..journal import Attempt
 from ..messagelog import Entry
 from ..ocpp.messages import Call, Payload
 from ..ocpp.versions import SPOKEN, Version, negotiate
 from ..peer import Peer
-from ..router import Handshake, Refused, Router
+from ..router import Handshake, ILiveStation, Refused, Router
 from .fastframes import FastFrames, Outbox
 
 
@@ -76,7 +75,9 @@ def identify(path: str) -> tuple[str, str]:
         names = [unquote(name, errors="strict") for name in segments]
     except UnicodeDecodeError:
         raise Refused(
-            400, "the path is not UTF-8", "percent-encode the identity as UTF-8"
+            400,
+            "the path is not UTF-8",
+            "percent-encode the identity as UTF-8",
         ) from None
     match names:
         case [identity]:
@@ -151,7 +152,7 @@ def credentials(header: str) -> tuple[str | None, bytes | None]:
         return None, None
 
 
-@implementer(IStation)
+@implementer(ILiveStation)
 class WebSocketStation:
     """
     A station at the other end of a WebSocket.
@@ -289,7 +290,7 @@ class WebSocketStation:
 
 
 @implementer(IPushProducer)
-class StationProtocol(FastFrames, WebSocketServerProtocol):  # type: ignore[misc]
+class StationProtocol(FastFrames, WebSocketServerProtocol):
     """
     C{/ocpp/<identity>[/<account>]}
 
@@ -368,7 +369,7 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):  # type: ignore[misc
         super().failHandshake(printable[:200], code, headers)
 
     def _note_attempt(self, refusal: Refused) -> None:
-        headers = self.http_headers or {}
+        headers: dict[str, str] = self.http_headers or {}
         self.factory.router.refused(
             Attempt(
                 time=self.factory.seconds(),
@@ -521,7 +522,7 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):  # type: ignore[misc
             self.transport.resumeProducing()
 
 
-class StationFactory(WebSocketServerFactory):  # type: ignore[misc]
+class StationFactory(WebSocketServerFactory):
     """
     @ivar router: where every station's Calls go.
     @ivar ping_interval: seconds of silence before a ping; 0 for none.
@@ -561,15 +562,17 @@ def _with_options(
     Autobahn would copy all 36 to each instance, and format them for a debug
     line: that was most of the time and of the memory of a connection.
     """
-    options = {
+    options: dict[str, Any] = {
         name: staticmethod(value) if callable(value) else value
         for name in protocol.CONFIG_ATTRS
         for value in [getattr(factory, name)]
     }
-    return type(protocol.__name__, (protocol,), {**options, "CONFIG_ATTRS": ()})
+    return type(
+        protocol.__name__, (protocol,), {**options, "CONFIG_ATTRS": ()}
+    )
 
 
-class StationResource(WebSocketResource):  # type: ignore[misc]
+class StationResource(WebSocketResource):
     """
     Upgrades a request to a WebSocket.
     """

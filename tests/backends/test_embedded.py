@@ -224,7 +224,9 @@ class DurableTests(World, SynchronousTestCase):
             self.gates.append(Gate(clock))
             return self.gates[-1]
 
-        database = Database(self.mktemp(), MIGRATIONS, self.clock, runner=runner)
+        database = Database(
+            self.mktemp(), MIGRATIONS, self.clock, runner=runner
+        )
         backend = EmbeddedBackend(database, self.clock)
         backend.startService()
         return backend

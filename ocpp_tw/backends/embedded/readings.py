@@ -109,7 +109,10 @@ def doubt_about(sample: Mapping[str, Any]) -> str | None:
     """
     What is wrong with a sample by itself; found when somebody looks.
     """
-    if sample.get("format") != "SignedData" and number(sample["value"]) is None:
+    if (
+        sample.get("format") != "SignedData"
+        and number(sample["value"]) is None
+    ):
         return suspicion.NOT_A_NUMBER
     return None
 
