@@ -184,17 +184,15 @@ def _is_deep(value: Any) -> bool:
     """
     Whether a value has more than L{DEEPEST} levels.
     """
-    level = [value]
+    level = [[value]]
     for _ in range(DEEPEST + 1):
         level = [
             inner
             for outer in level
-            if isinstance(outer, list | dict)
             for inner in (outer if isinstance(outer, list) else outer.values())
+            if isinstance(inner, list | dict)
         ]
-        if not level:
-            return False
-    return True
+    return bool(level)
 
 
 _ID = re.compile(rb'\s*\[\s*2\s*,\s*"([^"\\\x00-\x1f]{1,255})"')

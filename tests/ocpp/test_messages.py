@@ -31,6 +31,14 @@ class DepthTests(SynchronousTestCase):
         """
         self.assertIsInstance(parse(self.nested(DEEPEST)), Call)
 
+    def test_brackets_in_a_text(self) -> None:
+        """
+        Brackets in a text are not levels, and a text is no message.
+        """
+        self.assertRaises(BadFrame, parse, b'"' + b"[" * 100 + b'"')
+        frame = b'[2,"1","DataTransfer",{"data":"' + b"{" * 100 + b'"}]'
+        self.assertIsInstance(parse(frame), Call)
+
     def test_broad(self) -> None:
         """
         Many objects beside each other are not deep.
