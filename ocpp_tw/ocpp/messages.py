@@ -184,7 +184,7 @@ def _is_deep(value: Any) -> bool:
     """
     Whether a value has more than L{DEEPEST} levels.
     """
-    level = [[value]]
+    level: list[Any] = [[value]]
     for _ in range(DEEPEST + 1):
         level = [
             inner
