@@ -28,7 +28,6 @@ from .database import MEMORY
 from .errors import BadConfig
 from .interfaces import IBackend
 from .journal import Journal
-from .ocpp.versions import Version
 from .plugin import find_backend_maker
 from .router import GOING_AWAY, Router
 from .tls import Certificates
@@ -143,7 +142,9 @@ class CentralSystem(MultiService):
                     interface=server.listen,
                 )
             ]
-        tcp = TCP6ServerEndpoint if ":" in server.listen else TCP4ServerEndpoint
+        tcp = (
+            TCP6ServerEndpoint if ":" in server.listen else TCP4ServerEndpoint
+        )
         return [tcp(self._reactor, server.port, BACKLOG, server.listen)]
 
     def startService(self) -> None:
@@ -219,7 +220,7 @@ class CentralSystem(MultiService):
     def _replace_backend(self, new: IBackend) -> None:
         self.backend = new
         settled = self.router.use(new)
-        settled.addCallback(lambda old: old.disownServiceParent())
+        settled.addCallback(_let_rest)
         settled.addErrback(
             lambda f: self.log.failure("while stopping the old backend", f)
         )
@@ -298,6 +299,14 @@ def _let_go(result: object, timeout: float) -> None:
     """
     Stop waiting, and carry on.
     """
+
+
+def _let_rest(old: IBackend | None) -> Deferred[None] | None:
+    """
+    Stop the backend that was replaced.
+    """
+    stopped: Deferred[None] | None = old and old.disownServiceParent()
+    return stopped
 
 
 @frozen(eq=False)

@@ -65,7 +65,7 @@ def _options(config: Any) -> Any:
         ours = ssl.PrivateCertificate.loadPEM(pem)
         trusted = None
         if config.client_ca:
-            authority = Path(config.client_ca).read_text()
+            authority = Path(config.client_ca).read_bytes()
             trusted = ssl.Certificate.loadPEM(authority)
         return ssl.CertificateOptions(
             privateKey=ours.privateKey.original,

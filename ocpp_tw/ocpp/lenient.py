@@ -52,9 +52,7 @@ def understand(
     repaired = deepcopy(dict(payload))
     # A member that was made may itself lack something: once more, then.
     for _ in range(3):
-        broken = [
-            v for v in schema.violations(repaired) if v.rule in _FATAL
-        ]
+        broken = [v for v in schema.violations(repaired) if v.rule in _FATAL]
         for violation in broken:
             _repair(action, repaired, schema.source, violation, now)
         if not broken:

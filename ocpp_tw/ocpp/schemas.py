@@ -88,7 +88,7 @@ class Schema:
     def __init__(self, source: Mapping[str, Any]) -> None:
         self.source = source
         self._validator = jsonschema_rs.validator_for(
-            source, validate_formats=True
+            dict(source), validate_formats=True
         )
         self.is_valid = self._validator.is_valid
 
@@ -122,7 +122,9 @@ def _json_path(steps: list[str | int]) -> str:
 
 
 def _shorten(message: str) -> str:
-    return message if len(message) <= 200 else message[:99] + "…" + message[-99:]
+    return (
+        message if len(message) <= 200 else message[:99] + "…" + message[-99:]
+    )
 
 
 #: The folder of the C{ocpp} distribution that holds a version's schemas, and

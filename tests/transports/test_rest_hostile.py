@@ -223,8 +223,7 @@ class LongBodyTests(World):
         chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
         transport.protocol.dataReceived(
             b"PUT /api/v1/stations/CP1 HTTP/1.1\r\nHost: localhost\r\n"
-            b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
-            + chunk * 20
+            b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n" + chunk * 20
         )
         self.assertTrue(transport.disconnecting)
         transport.protocol.dataReceived(chunk + b"0\r\n\r\n")
