@@ -301,12 +301,11 @@ def _let_go(result: object, timeout: float) -> None:
     """
 
 
-def _let_rest(old: IBackend | None) -> Deferred[None] | None:
+def _let_rest(old: IBackend | None) -> Any:
     """
     Stop the backend that was replaced.
     """
-    stopped: Deferred[None] | None = old and old.disownServiceParent()
-    return stopped
+    return old and old.disownServiceParent()
 
 
 @frozen(eq=False)
