@@ -393,7 +393,7 @@ class ProblemTests(Folder):
             ("CS_SERVER_ENDPOINT", "tcp:80:intreface=1"),
             ("CS_SERVER_TIMEOUT", "5 parsecs"),
             ("CS_SERVER_TIMEOUT", "1 ms"),
-            ("CS_SERVER_ROOT", ""),
+            ("CS_EMBEDDED_PATH", ""),
             ("CS_STATIONS_MESSAGE_SIZE", "1 MB"),
             ("CS_STATIONS_MESSAGE_SIZE", "1e6"),
             ("CS_MAIN_MASTER", "maybe"),
@@ -707,7 +707,7 @@ class SitesTests(Folder):
         """
         self.write("conf/sites/a.json", '{"hosts": ["a"]}')
         loaded = self.load()
-        self.assertEqual(loaded.sites, {"a": str(self.folder / "www")})
+        self.assertEqual(loaded.sites, {"a": config.Server().pages})
 
     def test_none(self):
         """
@@ -952,7 +952,15 @@ class DocumentationTests(Folder):
         The site files that we ship are read.
         """
         sites = config.load_sites(HERE / "conf" / "sites", base=HERE)
-        self.assertEqual(sites["localhost:9220"], str(HERE / "www"))
+        self.assertEqual(sites["localhost:9220"], config.Server().pages)
+
+    def test_pages(self):
+        """
+        Where nobody says otherwise, the web pages are those that we ship.
+        """
+        pages = Path(config.Server().pages)
+        self.assertTrue((pages / "index.html").is_file())
+        self.assertEqual(config.Server(root="/r").pages, "/r")
 
     def test_reference(self):
         """

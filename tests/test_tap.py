@@ -89,7 +89,8 @@ class OptionsTests(TapTestCase):
         self.write("[server]\nport = 1\n")
         os.chdir("/")
         again = options["load"]()
-        self.assertEqual(again.server.root, str(self.folder / "www"))
+        path = str(self.folder / "cs.sqlite3")
+        self.assertEqual(again.embedded.path, path)
         before = options["loaded"]
         self.assertEqual(evolve(before.server, port=1), again.server)
 

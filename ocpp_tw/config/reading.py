@@ -245,7 +245,7 @@ class _Reading:
             for keys, problem in _contradictions(config)
             if not self.failed & keys
         ]
-        sites = self._sites(_sites_folder(file, self.base), config.server.root)
+        sites = self._sites(_sites_folder(file, self.base), config.server.pages)
         if self.problems:
             raise BadConfig(self.problems)
         return evolve(config, sites=sites, warnings=tuple(self._warnings()))

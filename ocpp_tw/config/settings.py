@@ -16,6 +16,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from attrs import Attribute, field, fields, frozen
@@ -37,6 +38,9 @@ from .kinds import (
 
 
 T = TypeVar("T")
+
+#: The web pages that come with us.
+PAGES = str(Path(__file__).parents[1] / "www")
 
 #: The most rows, and the longest times, that we promise to count with.
 MANY = 10**12
@@ -131,13 +135,24 @@ class Server:
     endpoint: tuple[str, ...] = setting(
         Endpoints(), (), "What to listen on instead of listen and port."
     )
-    root: str = setting(FilePath(), "www", "The folder of the web pages.")
+    root: str = setting(
+        FilePath(optional=True),
+        "",
+        "The folder of the web pages, if not those that come with us.",
+    )
     timeout: float = setting(
         Duration("ms", 0.1, 3600),
         5.0,
         "How long a client may take to send a request.",
     )
     log: str = setting(FilePath(optional=True), "", "The access log.")
+
+    @property
+    def pages(self) -> str:
+        """
+        The folder of the web pages.
+        """
+        return self.root or PAGES
 
     @property
     def endpoints(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadConfig
+from .settings import PAGES
 from .words import suggest
 
 
@@ -22,7 +23,7 @@ _MEMBERS = ("hosts", "root", "listen", "oauth2")
 
 
 def load_sites(
-    folder: str | Path, root: str = "www", base: str | Path | None = None
+    folder: str | Path, root: str = PAGES, base: str | Path | None = None
 ) -> Mapping[str, str]:
     """
     Read every site file of a folder; no such folder is no sites.

@@ -87,7 +87,7 @@ class Schema:
     def __init__(self, source: dict[str, Any]) -> None:
         self.source = source
         self._validator = jsonschema_rs.validator_for(
-            source, validate_formats=True
+            dict(source), validate_formats=True
         )
         self.is_valid = self._validator.is_valid
 

@@ -140,7 +140,7 @@ class Front:
             router, reactor, config.stations.message_size
         )
         self._root = Root(
-            StationResource(self._stations), File(config.server.root)
+            StationResource(self._stations), File(config.server.pages)
         )
         self._api = API(router, reactor)
         self._root.putChild(b"api", self._api)
@@ -161,7 +161,7 @@ class Front:
             self._router.default_version = Version(stations.default_version)
             self._stations.ping_interval = stations.ping_interval
             self._stations.call_timeout = stations.call_timeout
-            self._root.pages = File(config.server.root)
+            self._root.pages = File(config.server.pages)
             self._api.about.backend = config.backend.name
             self._api.hosts = _hosts(config)
 
