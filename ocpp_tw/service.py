@@ -22,6 +22,7 @@ from twisted.internet.endpoints import (
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from .config import Config
 from .database import MEMORY
@@ -101,7 +102,12 @@ class CentralSystem(MultiService):
         super().privilegedStartService()
         listening = Deferred.fromCoroutine(self._listen(self.config))
         listening.addCallback(self._listens)
-        listening.addErrback(self._deaf)
+        deaf: list[Failure] = []
+        listening.addErrback(deaf.append)
+        # Raised here: a Deferred would keep it to itself.
+        for failure in deaf:
+            failure.trap(CannotListenError)
+            raise SystemExit(f"twistd cs: {failure.value}")
 
     def _listens(self, ports: list[IListeningPort]) -> None:
         self._ports = ports
@@ -109,10 +115,6 @@ class CentralSystem(MultiService):
             # A station that connects before we are ready waits in line.
             port.stopReading()  # type: ignore[attr-defined]
             self.log.info("listening on {host}", host=port.getHost())
-
-    def _deaf(self, failure: Any) -> None:
-        failure.trap(CannotListenError)
-        raise SystemExit(f"twistd cs: {failure.value}")
 
     async def _listen(self, config: Config) -> list[IListeningPort]:
         ports: list[IListeningPort] = []

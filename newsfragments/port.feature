@@ -1,0 +1,1 @@
+`twistd cs` ends with an error where its port is taken.
