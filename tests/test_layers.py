@@ -20,7 +20,7 @@ ALLOWED = {
     "ocpp": ["errors"],
     "interfaces": ["ocpp"],
     "database": ["errors"],
-    "tls": ["errors"],
+    "tls": ["config", "errors"],
     "config": ["errors"],
     "plugin": ["errors", "interfaces"],
     "peer": ["errors", "ocpp"],

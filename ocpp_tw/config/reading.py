@@ -245,7 +245,9 @@ class _Reading:
             for keys, problem in _contradictions(config)
             if not self.failed & keys
         ]
-        sites = self._sites(_sites_folder(file, self.base), config.server.pages)
+        sites = self._sites(
+            _sites_folder(file, self.base), config.server.pages
+        )
         if self.problems:
             raise BadConfig(self.problems)
         return evolve(config, sites=sites, warnings=tuple(self._warnings()))

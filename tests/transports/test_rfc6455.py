@@ -429,8 +429,10 @@ class Traffic:
         """
         client = self.client("/ocpp/Fine")
         client.send(frame(heartbeat(1)), frame(b"x", PING))
-        self.assert_answered(client, 1)
-        self.assertEqual(client.read().opcode, PONG)
+        # A pong may overtake an answer (RFC 6455, section 5.5.3).
+        self.assertEqual(
+            {client.read().opcode, client.read().opcode}, {TEXT, PONG}
+        )
         self.assertEqual(
             [
                 (m["call"], m["error"])
@@ -438,7 +440,6 @@ class Traffic:
             ],
             [('[2,"1","Heartbeat",{}]', None)],
         )
-        self.assertEqual(TEXT, 1)
 
 
 def long_id(number: int) -> str:
