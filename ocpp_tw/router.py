@@ -291,7 +291,7 @@ class Router:
 
         @raise CallFailed: to answer with this CallError instead.
         """
-        now = station.asked_at = self._seconds()
+        now = station.asked_at = station.last_seen
         lane = LANES[station.version].get(call.action)
         if lane is None:
             raise self._unheard_of(station, call)

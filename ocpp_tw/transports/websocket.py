@@ -34,6 +34,7 @@ from ..ocpp.versions import SPOKEN, Version, negotiate
 from ..peer import Peer
 from ..router import Handshake, ILiveStation, Refused, Router
 from .fastframes import FastFrames, Outbox
+from .fastpoll import poll_fast
 
 
 #: The longest identity we take; the standard's is 48 (2.0.1 Part 4, 3.1.1).
@@ -539,6 +540,7 @@ class StationFactory(WebSocketServerFactory):
         self.router = router
         self.seconds = reactor.seconds
         self.outbox = Outbox(reactor)
+        poll_fast(reactor)
         self.setProtocolOptions(
             maxMessagePayloadSize=message_size,
             maxFramePayloadSize=message_size,

@@ -100,7 +100,8 @@ def _read(meter_value: Mapping[str, Any], received: int) -> Reading:
             and sample.get("format") != "SignedData"
         ):
             _weigh(reading, position, sample)
-        if doubt is not None:
+    if doubt is not None:
+        for position in range(len(samples)):
             reading.flag(position, doubt)
     return reading
 
