@@ -268,9 +268,17 @@ def _stop(
     received: int,
     words: set[str],
 ) -> str | None:
-    connector, closed, meter_before, sent_before = db.execute(
-        "SELECT connector, closed, meter_stop, stop_sent FROM transactions"
-        " WHERE id = ?",
+    [
+        connector,
+        closed,
+        meter_before,
+        sent_before,
+        meter_start,
+        start_time,
+        suspect,
+    ] = db.execute(
+        "SELECT connector, closed, meter_stop, stop_sent, meter_start,"
+        " start_time, suspect FROM transactions WHERE id = ?",
         (number,),
     ).fetchone()
     meter_stop = clamped(request["meterStop"])
@@ -285,10 +293,17 @@ def _stop(
         words.add(suspicion.LATE_STOP)
     if meter_stop != request["meterStop"]:
         words.add(suspicion.OUT_OF_RANGE)
+    _keep_data(db, identity, number, request, received, connector)
+    _adopt(db, number, (identity, connector), start_time, time)
+    energy, found = suspicion.assess(
+        Figures(meter_start, start_time, meter_stop, time, _course(db, number))
+    )
+    words |= found | (set(orjson.loads(suspect)) - suspicion.FROM_FIGURES)
     db.execute(
         "UPDATE transactions SET meter_stop = ?, stop_time = ?,"
         " stop_sent = ?, stop_received = ?, stop_reason = ?,"
-        " stop_id_tag = ?, closed = ?, closed_at = ? WHERE id = ?",
+        " stop_id_tag = ?, closed = ?, closed_at = ?, energy = ?,"
+        " suspect = ? WHERE id = ?",
         (
             meter_stop,
             time,
@@ -299,14 +314,11 @@ def _stop(
             request.get("idTag"),
             STOPPED,
             time,
+            energy,
+            _words(words),
             number,
         ),
     )
-    _keep_data(db, identity, number, request, received, connector)
-    _adopt(db, number)
-    for word in words:
-        flag(db, number, word)
-    assess(db, number)
     profiles.transaction_ended(db, identity, connector)
     return None
 
@@ -389,19 +401,23 @@ def _keep_data(
     READINGS.write(db, rows)
 
 
-def _adopt(db: sqlite3.Connection, number: int) -> None:
+def _adopt(
+    db: sqlite3.Connection,
+    number: int,
+    place: tuple[str, int],
+    begin: int,
+    end: int,
+) -> None:
     """
     Give a transaction what was measured on its connector in its time.
     """
-    db.execute(
-        "UPDATE readings SET transaction_id = t.id FROM transactions AS t"
-        " WHERE t.id = ? AND readings.transaction_id IS NULL"
-        " AND readings.identity = t.identity"
-        " AND readings.connector = t.connector"
-        " AND readings.time BETWEEN t.start_time AND t.stop_time"
-        " AND t.connector > 0",
-        (number,),
-    )
+    if place[1] > 0:
+        db.execute(
+            "UPDATE readings SET transaction_id = ?"
+            " WHERE transaction_id IS NULL AND identity = ?"
+            " AND connector = ? AND time BETWEEN ? AND ?",
+            (number, *place, begin, end),
+        )
 
 
 # Meter values
@@ -507,13 +523,8 @@ def assess(db: sqlite3.Connection, number: int) -> None:
         " energy FROM transactions WHERE id = ?",
         (number,),
     ).fetchone()
-    readings = db.execute(
-        "SELECT time, register FROM readings WHERE transaction_id = ?"
-        " AND register IS NOT NULL ORDER BY time, id LIMIT ?",
-        (number, _MOST_READINGS),
-    ).fetchall()
     energy, words = suspicion.assess(
-        Figures(start, began, stop, ended, readings)
+        Figures(start, began, stop, ended, _course(db, number))
     )
     old = set(orjson.loads(suspect))
     words |= old - suspicion.FROM_FIGURES
@@ -522,6 +533,17 @@ def assess(db: sqlite3.Connection, number: int) -> None:
             "UPDATE transactions SET energy = ?, suspect = ? WHERE id = ?",
             (energy, _words(words), number),
         )
+
+
+def _course(db: sqlite3.Connection, number: int) -> list[tuple[int, float]]:
+    """
+    Where the register stood, and when, in the order of time.
+    """
+    return db.execute(
+        "SELECT time, register FROM readings WHERE transaction_id = ?"
+        " AND register IS NOT NULL ORDER BY time, id LIMIT ?",
+        (number, _MOST_READINGS),
+    ).fetchall()
 
 
 def _words(words: set[str]) -> str:
