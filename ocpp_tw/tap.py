@@ -123,5 +123,10 @@ def makeService(options: Options) -> IService:
 
     from .service import CentralSystem
 
-    service: IService = CentralSystem(options["load"], reactor)
+    service = CentralSystem(options["load"], reactor)
+    try:
+        # Now, while somebody reads what we say.
+        service.try_out()
+    except BadConfig as e:
+        raise SystemExit(f"twistd cs: {e}") from None
     return service

@@ -4,6 +4,7 @@ Tests for L{ocpp_tw.tap}.
 
 import io
 import os
+import sqlite3
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -227,12 +228,27 @@ class MakeServiceTests(TapTestCase):
         from twisted.internet import reactor
 
         made_of = []
-        self.patch(
-            service, "CentralSystem", lambda *args: made_of.append(args)
-        )
+
+        class FakeSystem:
+            def __init__(self, *args):
+                made_of.append(args)
+
+            def try_out(self):
+                made_of.append("tried out")
+
+        self.patch(service, "CentralSystem", FakeSystem)
         options = self.parse()
         tap.makeService(options)
-        self.assertEqual(made_of, [(options["load"], reactor)])
+        self.assertEqual(made_of, [(options["load"], reactor), "tried out"])
+
+    def test_newer_database(self):
+        """
+        A database that cannot be used ends the start with one sentence.
+        """
+        with sqlite3.connect("cs.sqlite3") as database:
+            database.execute("PRAGMA user_version = 99")
+        error = self.assertRaises(SystemExit, tap.makeService, self.parse())
+        self.assertIn("made by a newer program", str(error))
 
     def test_offered(self):
         """
