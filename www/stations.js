@@ -4,7 +4,7 @@
  * What a station says of itself is text: it is only ever set as textContent.
  */
 
-const EVERY = 3000; // ms
+const EVERY = 5000; // ms
 const MOST = 200;
 const ATTEMPTS = 10;
 
@@ -13,7 +13,7 @@ const at = (id) => document.getElementById(id);
 async function get(path) {
   const response = await fetch(`api/v1/${path}`, {
     headers: { Accept: "application/json" },
-    signal: AbortSignal.timeout(10 * EVERY),
+    signal: AbortSignal.timeout(6 * EVERY),
   });
   const body = await response.json();
   if (!response.ok) throw new Error(body.error?.message ?? response.statusText);
