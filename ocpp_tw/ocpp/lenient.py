@@ -15,13 +15,18 @@ neutral value, because the station would send that message again for ever.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from typing import Any
 
 import orjson
 
 from .messages import Payload
-from .schemas import Schema, Violation, refusal
+from .schemas import (
+    MOST_MISUNDERSTANDINGS,
+    TOO_DEEP,
+    Schema,
+    Violation,
+    refusal,
+)
 
 
 #: The members without which a message is understood all the same: those of
@@ -35,9 +40,6 @@ _FORGIVEN: dict[str, set[str] | None] = {
     "StatusNotification": {"connectorId", "errorCode"},
 }
 
-#: What no repair can heal.
-_FATAL = {"type", "required"}
-
 
 def understand(
     action: str, payload: Payload, schema: Schema, now: str
@@ -49,18 +51,29 @@ def understand(
         8601.
     @raise CallFailed: it cannot be understood.
     """
-    repaired = deepcopy(dict(payload))
+    repaired = _copy(payload)
+    broken = schema.misunderstandings(repaired)
+    if len(broken) == MOST_MISUNDERSTANDINGS:
+        raise refusal(broken)
     # A member that was made may itself lack something: once more, then.
     for _ in range(3):
-        broken = [v for v in schema.violations(repaired) if v.rule in _FATAL]
         for violation in broken:
             _repair(action, repaired, schema.source, violation, now)
-        if not broken:
-            return repaired
-    broken = [v for v in schema.violations(repaired) if v.rule in _FATAL]
+        broken = broken and schema.misunderstandings(repaired)
     if broken:
         raise refusal(broken)
     return repaired
+
+
+def _copy(payload: Payload) -> dict[str, Any]:
+    """
+    A copy in which nothing is shared, of what could be sent as it came.
+    """
+    try:
+        copy: dict[str, Any] = orjson.loads(orjson.dumps(payload))
+    except TypeError:
+        raise refusal([TOO_DEEP]) from None
+    return copy
 
 
 def _repair(

@@ -12,6 +12,7 @@ True
 from __future__ import annotations
 
 from importlib.resources import files
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
@@ -31,6 +32,7 @@ class Violation:
 
     @ivar path: where, as a JSON path: C{$.meterValue[0].timestamp}.
     @ivar rule: the keyword of JSON Schema: C{type}, C{required}, C{enum}...
+        or C{depth}, for what is nested too deeply to be looked at.
     @ivar message: what is wrong, in words.
     @ivar steps: the path as keys and indices, for a program to follow.
     """
@@ -51,6 +53,8 @@ class Violation:
         }
 
 
+TOO_DEEP = Violation("$", "depth", "it is nested too deeply")
+
 #: Which CallError a broken rule is (OCPP-J 1.6, section 4.2.3).
 _CODES = {
     "type": ErrorCode.TYPE_CONSTRAINT_VIOLATION,
@@ -58,6 +62,7 @@ _CODES = {
     "minItems": ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION,
     "maxItems": ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION,
     "additionalProperties": ErrorCode.FORMATION_VIOLATION,
+    "depth": ErrorCode.FORMATION_VIOLATION,
 }
 
 
@@ -74,6 +79,13 @@ def refusal(violations: list[Violation]) -> CallFailed:
     )
 
 
+#: The keywords of JSON Schema that say what a value is.
+_ESSENTIAL = ("$schema", "$ref", "type", "required")
+
+#: How much may be wrong with a payload before it is not looked at further.
+MOST_MISUNDERSTANDINGS = 1000
+
+
 class Schema:
     """
     The schema of one request or response.
@@ -82,7 +94,7 @@ class Schema:
     @ivar source: the schema as JSON Schema draft 4 or 6.
     """
 
-    __slots__ = ("_validator", "is_valid", "source")
+    __slots__ = ("_essence", "_validator", "is_valid", "source")
 
     def __init__(self, source: dict[str, Any]) -> None:
         self.source = source
@@ -90,24 +102,56 @@ class Schema:
             dict(source), validate_formats=True
         )
         self.is_valid = self._validator.is_valid
+        self._essence = jsonschema_rs.validator_for(_essential(source))
 
     def violations(self, payload: Payload) -> list[Violation]:
         """
         Every rule that the payload breaks; at most 100 of them.
         """
-        found = []
-        for error in self._validator.iter_errors(payload):
-            found.append(
-                Violation(
-                    _json_path(error.instance_path),
-                    error.kind.name,
-                    _shorten(error.message),
-                    tuple(error.instance_path),
-                )
-            )
-            if len(found) == 100:
-                break
-        return found
+        return _broken(self._validator, payload, 100)
+
+    def misunderstandings(self, payload: Payload) -> list[Violation]:
+        """
+        Where a member is missing or has the wrong type: what cannot be taken
+        as it is; at most L{MOST_MISUNDERSTANDINGS} of them.
+        """
+        return _broken(self._essence, payload, MOST_MISUNDERSTANDINGS)
+
+
+def _broken(validator: Any, payload: Payload, most: int) -> list[Violation]:
+    try:
+        errors = islice(validator.iter_errors(payload), most)
+        return [_violation(error) for error in errors]
+    except ValueError:
+        # The validator does not go deeper than 254 levels.
+        return [TOO_DEEP]
+
+
+def _essential(rules: dict[str, Any]) -> dict[str, Any]:
+    """
+    A schema without its limits and enumerations.
+
+    >>> _essential({"type": "string", "maxLength": 20})
+    {'type': 'string'}
+    """
+    kept = {name: rules[name] for name in _ESSENTIAL if name in rules}
+    if "items" in rules:
+        kept["items"] = _essential(rules["items"])
+    for inner in ("properties", "definitions"):
+        if inner in rules:
+            kept[inner] = {
+                name: _essential(rule) for name, rule in rules[inner].items()
+            }
+    return kept
+
+
+def _violation(error: jsonschema_rs.ValidationError) -> Violation:
+    return Violation(
+        _json_path(error.instance_path),
+        error.kind.name,
+        _shorten(error.message),
+        tuple(error.instance_path),
+    )
 
 
 def _json_path(steps: list[str | int]) -> str:
@@ -121,9 +165,9 @@ def _json_path(steps: list[str | int]) -> str:
 
 
 def _shorten(message: str) -> str:
-    return (
-        message if len(message) <= 200 else message[:99] + "…" + message[-99:]
-    )
+    if len(message) <= 200:
+        return message
+    return f"{message[:99]}…{message[-99:]}"
 
 
 #: The folder of the C{ocpp} distribution that holds a version's schemas, and
