@@ -4,6 +4,7 @@ What is known of each station: the one here now, and the one long gone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -42,6 +43,8 @@ class Settings:
     @ivar registration: what its BootNotification is answered with.
     @ivar retry_interval: seconds until it boots again, if not Accepted.
     @ivar validation: None for the configured C{stations.validation}.
+    @ivar endpoint: where a station that speaks SOAP is reached; None for the
+        address that it gives.
     @ivar registered: whether an operator made it known.
     """
 
@@ -49,6 +52,7 @@ class Settings:
     retry_interval: int = 60
     validation: str | None = None
     ping_interval: float | None = None
+    endpoint: str | None = None
     note: str = ""
     registered: bool = False
 
@@ -80,6 +84,8 @@ def _is_interval(value: object) -> bool:
     return type(value) is int and 0 < value <= 86400
 
 
+_URL = re.compile(r"https?://[A-Za-z0-9._\[\]:-]+(/[\x21-\x7e]{0,500})?\Z")
+
 _Member = tuple[str, str, Callable[[Any], bool]]
 
 #: The members of a station's settings in REST: attribute, what is allowed.
@@ -103,6 +109,11 @@ _MEMBERS: dict[str, _Member] = {
         "ping_interval",
         "null, 0 for no pings, or seconds up to 86400",
         lambda v: v is None or v == 0 or _is_interval(v),
+    ),
+    "endpoint": (
+        "endpoint",
+        "null or the URL, http or https, of a station that speaks SOAP",
+        lambda v: v is None or (isinstance(v, str) and bool(_URL.match(v))),
     ),
     "note": (
         "note",

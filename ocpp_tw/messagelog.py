@@ -75,6 +75,7 @@ class Entry(NamedTuple):
     @ivar reply: None where there was no answer.
     @ivar violations: what was wrong with the Call; a text for a frame that
         is no message.
+    @ivar error: what went wrong, where the reply is no frame of OCPP-J.
     """
 
     time: float
@@ -86,6 +87,7 @@ class Entry(NamedTuple):
     reply: bytes | None
     seconds: float
     violations: Sequence[Violation] | str | None
+    error: str | None = None
 
     @property
     def octets(self) -> int:
@@ -319,6 +321,8 @@ def _error(entry: Entry) -> str | None:
     """
     The errorCode of the reply, C{NoAnswer}, or C{Stray}.
     """
+    if entry.error is not None:
+        return entry.error
     if entry.reply is None:
         return "NoAnswer" if entry.action else "Stray"
     if not entry.reply.startswith(b"[4"):

@@ -61,8 +61,44 @@ TO_STATION_16 = frozenset(
     }
 )
 
-FROM_STATION = {Version.V16: FROM_STATION_16}
-TO_STATION = {Version.V16: TO_STATION_16}
+#: What a Charge Point of 1.5 may send (sections 4.1 to 4.10 of the standard).
+FROM_STATION_15 = frozenset(
+    """
+    Authorize BootNotification DataTransfer DiagnosticsStatusNotification
+    FirmwareStatusNotification Heartbeat MeterValues StartTransaction
+    StatusNotification StopTransaction
+    """.split()
+)
+
+#: What a Central System may send to a Charge Point of 1.5 (sections 5.1 to
+#: 5.15).
+TO_STATION_15 = frozenset(
+    """
+    CancelReservation ChangeAvailability ChangeConfiguration ClearCache
+    DataTransfer GetConfiguration GetDiagnostics GetLocalListVersion
+    RemoteStartTransaction RemoteStopTransaction ReserveNow Reset
+    SendLocalList UnlockConnector UpdateFirmware
+    """.split()
+)
+
+#: What came with 1.5.
+_NEW_IN_15 = frozenset(
+    """
+    CancelReservation DataTransfer GetConfiguration GetLocalListVersion
+    ReserveNow SendLocalList
+    """.split()
+)
+
+FROM_STATION = {
+    Version.V12: FROM_STATION_15 - _NEW_IN_15,
+    Version.V15: FROM_STATION_15,
+    Version.V16: FROM_STATION_16,
+}
+TO_STATION = {
+    Version.V12: TO_STATION_15 - _NEW_IN_15,
+    Version.V15: TO_STATION_15,
+    Version.V16: TO_STATION_16,
+}
 
 #: The messages that must not be lost: they are answered when durable.
 TRANSACTIONAL = frozenset(

@@ -172,7 +172,7 @@ def _shorten(message: str) -> str:
 
 #: The folder of the C{ocpp} distribution that holds a version's schemas, and
 #: how the file of a request is called.
-_FOLDERS = {Version.V16: ("v16", "")}
+_FOLDERS = {v: ("v16", "") for v in (Version.V12, Version.V15, Version.V16)}
 
 
 def _load(version: Version, action: str, suffix: str) -> Schema:

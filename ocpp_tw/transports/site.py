@@ -16,6 +16,7 @@ from twisted.web.static import File
 from ..ocpp.versions import Version
 from ..router import Router
 from .rest import API
+from .soap import SoapResource, SoapStations
 from .websocket import StationFactory, StationResource
 
 
@@ -143,7 +144,9 @@ class Front:
             StationResource(self._stations), File(config.server.pages)
         )
         self._api = API(router, reactor)
+        self._soap = SoapStations(router, reactor)
         self._root.putChild(b"api", self._api)
+        self._root.putChild(b"Ocpp", SoapResource(self._soap))
         self._root.putChild(b"healthz", Health("healthy", lambda: True))
         self._root.putChild(b"readyz", Health("ready", is_ready))
         self.site = Site(self._root, Visit, timeout=PATIENCE, reactor=reactor)

@@ -1,0 +1,635 @@
+"""
+OCPP-S: stations that post SOAP messages, and are posted to.
+
+::
+
+    POST /Ocpp/CentralSystemService HTTP/1.1
+    Content-Type: application/soap+xml; charset=utf-8
+
+There is no connection: a station is here as long as it is heard of, and is
+commanded at the address it gives in C{From}, or that an operator gave.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from email.message import Message
+from typing import Any
+
+from attrs import define, field, frozen
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.web.http import Request
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+from zope.interface import implementer
+
+from ..errors import CallFailed, StationNotConnected, TooManyCalls
+from ..fleet import Known
+from ..interfaces import IStation
+from ..journal import Attempt
+from ..messagelog import Entry
+from ..ocpp.messages import Call, Payload
+from ..ocpp.schemas import Violation
+from ..ocpp.soap import (
+    CONTENT_TYPE,
+    Envelope,
+    SoapFault,
+    fault_of,
+    new_message_id,
+    parse,
+    protocol_error,
+    read_answer,
+    read_call,
+    service_of,
+    write_answer,
+    write_call,
+    write_fault,
+)
+from ..ocpp.soap_tables import CHARGE_POINT
+from ..ocpp.soap_types import Service, service
+from ..ocpp.soap_wsdl import wsdl
+from ..ocpp.versions import Version
+from ..router import Handshake, Refused, Router
+from .soap_addresses import Allowed, Endpoint
+from .soap_post import Courier
+from .websocket import check_names, credentials
+
+
+#: How many of a station's messages may wait for their turn.
+MOST_WAITING = 32
+
+#: How many of our commands to a station may wait for their turn.
+MOST_PENDING = 100
+
+#: How many stations may be here at once: each costs a message only.
+MOST_STATIONS = 20_000
+
+#: A station is not taken for gone before, in seconds.
+LEAST_SILENCE = 60.0
+
+#: What a body may be; a browser sends these to nobody without asking first.
+_CONTENT_TYPES = {"application/soap+xml", "text/xml", "application/xml", ""}
+
+
+@frozen
+class SoapRules:
+    """
+    What the operator decided about stations that speak SOAP.
+
+    @ivar allow: which addresses of stations are used.
+    @ivar heartbeats: after how many intervals without a message a station
+        is taken for gone.
+    @ivar interval: the interval of a station that has not booted since we
+        started, in seconds.
+    @ivar message_size: the longest message, in octets.
+    @ivar call_timeout: seconds that a station has for its answer.
+    """
+
+    allow: Allowed = field(factory=Allowed)
+    heartbeats: float = 3.0
+    interval: float = 300.0
+    message_size: int = 256 * 1024
+    call_timeout: float = 30.0
+
+
+@implementer(IStation)
+class SoapStation:
+    """
+    One station that speaks SOAP, from its first message until it is silent.
+
+    @ivar interval: seconds between its heartbeats, as far as we know.
+    @ivar endpoint: where it says that it is reached; None if it did not.
+    @ivar our_address: where it reaches us.
+    """
+
+    log = Logger()
+
+    protocol = "SOAP"
+    known: Known
+    violations: Sequence[Violation] | None = None
+    endpoint: Endpoint | None = None
+    our_address = ""
+    _watch: IDelayedCall | None = None
+
+    def __init__(
+        self, handshake: Handshake, of: Service, stations: SoapStations
+    ) -> None:
+        self.identity = handshake.identity
+        self.version: Version = of.version
+        self.account = handshake.account
+        self.address = handshake.address
+        self.interval = 0.0
+        self.last_seen = self.asked_at = stations.seconds()
+        self._service = of
+        self._stations = stations
+        self._router = stations.router
+        self._answering = DeferredLock()
+        self._asking = DeferredLock()
+
+    def __repr__(self) -> str:
+        return f"<{self.identity} {self.version} SOAP at {self.address}>"
+
+    def close(self, code: int, reason: str) -> None:
+        self._stations.let_go(self, reason)
+
+    # Signs of life
+
+    def heard(self, address: str, envelope: Envelope, our: str) -> None:
+        """
+        A message came from that address.
+        """
+        self.last_seen = self._stations.seconds()
+        self.address = self.known.address = address
+        self.our_address = our
+        given = Endpoint(envelope.sender, address) if envelope.sender else None
+        if given is not None and given != self.endpoint:
+            self._note_endpoint(given)
+            self.endpoint = given
+        if self._watch is None:
+            self._watch_for(self._patience())
+
+    def _note_endpoint(self, new: Endpoint) -> None:
+        old = self.endpoint
+        if old is not None and old.url != new.url:
+            self.log.warn(
+                "{station}: it is reached at {new} now, not at {old}",
+                station=self,
+                new=new.url,
+                old=old.url,
+            )
+        why_not = new.why_not(self._stations.rules.allow)
+        if why_not and (old is None or old.url != new.url):
+            self.log.warn(
+                "{station}: it cannot be commanded: {why_not}",
+                station=self,
+                why_not=why_not,
+            )
+
+    def _patience(self) -> float:
+        rules = self._stations.rules
+        interval = self.interval if self.interval > 0 else rules.interval
+        return max(LEAST_SILENCE, rules.heartbeats * interval)
+
+    def _watch_for(self, seconds: float) -> None:
+        later = self._stations.reactor.callLater
+        self._watch = later(seconds, self._look_for_life)
+
+    def _look_for_life(self) -> None:
+        rest = self.last_seen + self._patience() - self._stations.seconds()
+        if rest > 0:
+            self._watch_for(rest)
+            return
+        self._watch = None
+        self._stations.let_go(self, "it is silent")
+
+    def watch_no_more(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    # Its messages
+
+    async def answer(self, envelope: Envelope, frame: bytes) -> bytes:
+        """
+        The envelope that answers one of its.
+
+        @raise SoapFault: to answer with this fault instead.
+        """
+        try:
+            call = read_call(envelope, self._service)
+        except SoapFault as fault:
+            self._stray(frame, fault)
+            raise
+        if len(self._answering.waiting) >= MOST_WAITING:
+            raise SoapFault("Receiver", "InternalError", "too busy", 503)
+        await self._answering.acquire()
+        try:
+            return await self._answer(call, envelope, frame)
+        finally:
+            self._answering.release()
+
+    async def _answer(
+        self, call: Call, envelope: Envelope, frame: bytes
+    ) -> bytes:
+        reply, error = b"", None
+        self.asked_at = self._stations.seconds()
+        try:
+            payload = self._router.answer(self, call)
+            if isinstance(payload, Deferred):
+                payload = await payload
+            self._learn(call, payload)
+            reply = write_answer(call, payload, self._service, envelope)
+            return reply
+        except Exception as e:
+            fault = self._fault(call, e)
+            reply, error = write_fault(fault, envelope), fault.subcode
+            raise fault from None
+        finally:
+            self._note("in", self.asked_at, call, frame, reply, error)
+
+    def _fault(self, call: Call, error: Exception) -> SoapFault:
+        """
+        The fault that says no more than a station may know.
+        """
+        if isinstance(error, CallFailed):
+            return fault_of(error)
+        self.log.failure("while answering {call!r:.500}", call=call)
+        return SoapFault("Receiver", "InternalError", "internal error")
+
+    def _learn(self, call: Call, answer: Payload) -> None:
+        if call.action == "BootNotification":
+            self.interval = float(answer.get("interval") or 0)
+
+    def _note(
+        self,
+        direction: str,
+        since: float,
+        call: Call,
+        frame: bytes,
+        reply: bytes | None,
+        error: str | None,
+    ) -> None:
+        violations, self.violations = self.violations, None
+        self._router.journal.note(
+            Entry(
+                since,
+                self.identity,
+                direction,
+                call.unique_id,
+                call.action,
+                frame,
+                reply,
+                self._stations.seconds() - since,
+                violations if direction == "in" else None,
+                error,
+            )
+        )
+
+    def _stray(self, frame: bytes, fault: SoapFault) -> None:
+        now = self._stations.seconds()
+        self._router.journal.note(
+            Entry(
+                now,
+                self.identity,
+                "in",
+                "",
+                "",
+                frame,
+                None,
+                0.0,
+                fault.reason,
+            )
+        )
+
+    # Our commands
+
+    async def call(
+        self, action: str, payload: Payload, timeout: float | None = None
+    ) -> Payload:
+        """
+        @raise BadRequest: its version has no such action over SOAP.
+        """
+        if len(self._asking.waiting) >= MOST_PENDING:
+            raise TooManyCalls(
+                f"{MOST_PENDING} calls wait for this station already"
+            )
+        await self._asking.acquire()
+        try:
+            call = Call(new_message_id(), action, payload)
+            answer = await self._ask(
+                call, timeout or self._stations.rules.call_timeout
+            )
+        finally:
+            self._asking.release()
+        self._learn_from_command(call, answer)
+        return answer
+
+    async def _ask(self, call: Call, timeout: float) -> Payload:
+        url = self._url()
+        of = service(self.version, CHARGE_POINT)
+        frame = write_call(call, of, self.identity, url, self.our_address)
+        since, reply, error = self._stations.seconds(), None, None
+        try:
+            status, reply = await self._stations.courier.post(
+                url, frame, call.action, timeout
+            )
+            return self._read(status, reply, of, call)
+        except CallFailed as e:
+            error = e.code
+            raise
+        finally:
+            # Its own Call may be under way, with its own violations.
+            kept, self.violations = self.violations, None
+            self._note("out", since, call, frame, reply, error)
+            self.violations = kept
+
+    def _url(self) -> str:
+        """
+        @raise StationNotConnected: it is not known where it is reached, or
+            it may not be there.
+        """
+        operators: str | None = self.known.settings.endpoint
+        if operators:
+            return operators
+        if self.endpoint is None:
+            raise StationNotConnected(
+                f'station "{self.identity}" never said where it is reached '
+                "(From); an operator can set its endpoint"
+            )
+        why_not = self.endpoint.why_not(self._stations.rules.allow)
+        if why_not:
+            raise StationNotConnected(
+                f'station "{self.identity}" cannot be commanded: {why_not}'
+            )
+        return self.endpoint.url
+
+    def _read(
+        self, status: int, reply: bytes, of: Service, call: Call
+    ) -> Payload:
+        try:
+            return read_answer(parse(reply), of, call)
+        except SoapFault as e:
+            raise CallFailed(
+                "GenericError", f"HTTP status {status}: {e.reason}"
+            ) from None
+
+    def _learn_from_command(self, call: Call, answer: Payload) -> None:
+        match call.payload, answer:
+            case (
+                {"key": str(key), "value": str(value)},
+                {"status": "Accepted"},
+            ) if key.lower() == "heartbeatinterval" and value.isdecimal():
+                self.interval = float(value[:9])
+
+
+class SoapStations:
+    """
+    The stations that speak SOAP and are here now.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        router: Router,
+        reactor: Any,
+        rules: SoapRules | None = None,
+        courier: Courier | None = None,
+    ) -> None:
+        self.router = router
+        self.reactor = reactor
+        self.seconds = reactor.seconds
+        self.rules = rules or SoapRules()
+        self.courier = courier or Courier(reactor)
+        self._here: dict[str, SoapStation] = {}
+
+    def station(self, handshake: Handshake, of: Service) -> SoapStation:
+        """
+        The station that a message came from.
+
+        @raise Refused: it may not connect.
+        """
+        self.router.admit(handshake)
+        station = self._here.get(handshake.identity)
+        if station is not None and station.version is of.version:
+            return station
+        if len(self._here) >= MOST_STATIONS:
+            raise Refused(
+                503,
+                f"there are {MOST_STATIONS} stations already",
+                "find out who sends messages under so many names",
+            )
+        station = SoapStation(handshake, of, self)
+        self._here[station.identity] = station
+        self.router.connected(station)
+        return station
+
+    def let_go(self, station: SoapStation, why: str) -> None:
+        """
+        Take a station for gone.
+        """
+        if self._here.get(station.identity) is station:
+            del self._here[station.identity]
+        station.watch_no_more()
+        # The one that takes its place is announced first.
+        self.reactor.callLater(0, self.router.disconnected, station, why)
+
+
+class _NoMessage(Exception):
+    """
+    A request that is not looked into.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class SoapResource(Resource):
+    """
+    C{/Ocpp} and below.
+    """
+
+    log = Logger()
+
+    isLeaf = True
+
+    def __init__(self, stations: SoapStations) -> None:
+        super().__init__()
+        self._stations = stations
+
+    # The definitions of our services
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        C{?wsdl}, C{?wsdl=1.5}; the service of a Charge Point's where the
+        path names it.
+        """
+        asked = request.args.get(b"wsdl") or request.args.get(b"WSDL")
+        bare = request.uri.partition(b"?")[2].lower() == b"wsdl"
+        if not asked and not bare:
+            return _plain(request, 405, "POST a SOAP message, or GET ?wsdl")
+        return self._wsdl(request, (asked or [b""])[0].decode("latin-1"))
+
+    def _wsdl(self, request: Request, version: str) -> bytes:
+        versions = {Version.V12, Version.V15, Version.V16}
+        if (version or "1.6") not in versions:
+            return _plain(request, 404, "there are 1.2, 1.5 and 1.6")
+        url = _url_of(request)
+        definition = wsdl(Version(version or "1.6"), url)
+        request.setHeader(b"Content-Type", b"text/xml; charset=utf-8")
+        return definition
+
+    # Messages
+
+    def render_POST(self, request: Request) -> Any:
+        try:
+            data, charset = self._message(request)
+        except _NoMessage as e:
+            return _plain(request, e.status, str(e))
+        gone: list[object] = []
+        request.notifyFinish().addErrback(gone.append)
+        answering = Deferred.fromCoroutine(
+            self._answer(request, data, charset)
+        )
+        answering.addCallback(
+            lambda answer: gone or _send(request, *answer)
+        )
+        answering.addErrback(
+            lambda f: self.log.failure("while answering a message", f)
+        )
+        return NOT_DONE_YET
+
+    def _message(self, request: Request) -> tuple[bytes, str | None]:
+        """
+        The XML in a request, and its charset.
+
+        @raise _NoMessage: it is too large, or something else.
+        """
+        media_type, charset = _media_type(request.getHeader("content-type"))
+        if media_type not in _CONTENT_TYPES:
+            raise _NoMessage(415, f"send {CONTENT_TYPE}")
+        most = self._stations.rules.message_size
+        assert request.content is not None
+        data = request.content.read(most + 1)
+        encoding = (request.getHeader("content-encoding") or "").lower()
+        if encoding in ("gzip", "x-gzip", "deflate"):
+            data = _inflated(data, most + 1)
+        elif encoding not in ("", "identity"):
+            raise _NoMessage(415, "send it as it is, or gzip it")
+        if len(data) > most:
+            raise _NoMessage(413, f"a message has at most {most} octets")
+        return data, charset
+
+    async def _answer(
+        self, request: Request, data: bytes, charset: str | None
+    ) -> tuple[int, bytes]:
+        envelope = None
+        try:
+            envelope = parse(data, charset)
+            of = service_of(envelope)
+            handshake = _handshake(request, envelope)
+            station = self._admitted(request, handshake, of)
+            station.heard(handshake.address, envelope, _url_of(request))
+            return 200, await station.answer(envelope, data)
+        except SoapFault as fault:
+            return fault.status, write_fault(fault, envelope)
+        except Exception:
+            self.log.failure("while answering a message")
+            fault = SoapFault("Receiver", "InternalError", "internal error")
+            return 500, write_fault(fault, envelope)
+
+    def _admitted(
+        self, request: Request, handshake: Handshake, of: Service
+    ) -> SoapStation:
+        try:
+            check_names(handshake.identity)
+            return self._stations.station(handshake, of)
+        except Refused as e:
+            self._stations.router.refused(
+                Attempt(
+                    time=self._stations.seconds(),
+                    address=handshake.address,
+                    path=request.path.decode("latin-1")[:500],
+                    offered=f"SOAP {of.version}",
+                    status=e.status,
+                    reason=e.reason,
+                    remedy=e.remedy,
+                )
+            )
+            raise _fault_of_refusal(e) from None
+
+
+def _fault_of_refusal(refused: Refused) -> SoapFault:
+    if refused.status in (401, 403, 404):
+        return SoapFault(
+            "Sender", "SecurityError", refused.reason, refused.status
+        )
+    code = "Sender" if refused.status < 500 else "Receiver"
+    subcode = "IdentityMismatch" if code == "Sender" else "InternalError"
+    return SoapFault(code, subcode, refused.reason, refused.status)
+
+
+def _handshake(request: Request, envelope: Envelope) -> Handshake:
+    if not envelope.identity:
+        raise SoapFault(
+            "Sender", "IdentityMismatch", "there is no chargeBoxIdentity"
+        )
+    username, password = credentials(request.getHeader("authorization") or "")
+    transport = getattr(request.channel, "transport", None)
+    certificate = getattr(transport, "getPeerCertificate", lambda: None)
+    return Handshake(
+        envelope.identity,
+        "",
+        _address_of(request),
+        (),
+        username,
+        password,
+        certificate(),
+    )
+
+
+def _address_of(request: Request) -> str:
+    peer: Any = request.getClientAddress()
+    host = getattr(peer, "host", None)
+    return f"{host}:{peer.port}" if host else "local"
+
+
+def _url_of(request: Request) -> str:
+    """
+    Where we were reached, without the query.
+    """
+    scheme = "https" if request.isSecure() else "http"
+    host = (request.getHeader("host") or "localhost")[:255]
+    path = request.path.decode("latin-1")[:500]
+    return f"{scheme}://{host}{path}"
+
+
+def _media_type(header: str | None) -> tuple[str, str | None]:
+    """
+    >>> _media_type('Text/XML;charset="UTF-8"; action="/Heartbeat"')
+    ('text/xml', 'utf-8')
+    >>> _media_type(None)
+    ('', None)
+    """
+    if not header:
+        return "", None
+    message = Message()
+    message["content-type"] = header[:1000]
+    charset = message.get_content_charset()
+    return header.partition(";")[0].strip().lower(), charset
+
+
+def _inflated(data: bytes, most: int) -> bytes:
+    """
+    At most so many octets of what was compressed.
+
+    @raise _NoMessage: it is broken.
+    """
+    # 32: with a header of gzip or of zlib.
+    inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
+    try:
+        return inflate.decompress(data, most)
+    except zlib.error:
+        raise _NoMessage(400, "what was compressed is broken") from None
+
+
+def _plain(request: Request, status: int, text: str) -> bytes:
+    request.setResponseCode(status)
+    request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
+    if status == 405:
+        request.setHeader(b"Allow", b"GET, POST")
+    return text.encode()
+
+
+def _send(request: Request, status: int, body: bytes) -> None:
+    request.setResponseCode(status)
+    if status == 401:
+        request.setHeader(b"WWW-Authenticate", b'Basic realm="ocpp"')
+    request.setHeader(b"Content-Type", CONTENT_TYPE.encode())
+    request.setHeader(b"Content-Length", str(len(body)).encode())
+    request.write(body)
+    request.finish()
