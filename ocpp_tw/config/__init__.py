@@ -11,6 +11,7 @@ from .check import check
 from .reading import BackendConfig, Config, find, load
 from .settings import (
     API,
+    SOAP,
     TLS,
     Conninfo,
     Daemon,
@@ -29,6 +30,7 @@ from .sites import load_sites
 
 __all__ = [
     "API",
+    "SOAP",
     "TLS",
     "BackendConfig",
     "Config",

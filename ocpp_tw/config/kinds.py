@@ -287,6 +287,40 @@ class WebAddress:
 
 
 @frozen
+class Places:
+    """
+    Where somebody else may be reached.
+
+    @ivar word: what stands for where his message came from.
+    """
+
+    word: str
+
+    @property
+    def allowed(self) -> str:
+        return (
+            f"one or more of {self.word}, networks (10.0.0.0/8) and names of "
+            "hosts (*.example.com)"
+        )
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        places = tuple(text.lower().replace(",", " ").split())
+        if not places or not all(self._is_place(place) for place in places):
+            raise ValueError
+        return places
+
+    def show(self, value: tuple[str, ...]) -> str:
+        return " ".join(value)
+
+    def _is_place(self, text: str) -> bool:
+        try:
+            return bool(text == self.word or ipaddress.ip_network(text))
+        except ValueError:
+            # A name does not end with a number: that would be an address.
+            return bool(re.fullmatch(r"[a-z0-9*._-]*[a-z*.-]", text))
+
+
+@frozen
 class Endpoints:
     """
     Twisted server endpoints, one a line or with spaces between them.

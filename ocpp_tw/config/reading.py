@@ -21,6 +21,7 @@ from .settings import (
     IGNORED,
     SECTIONS,
     SETTINGS,
+    SOAP,
     TLS,
     VARIABLES,
     Conninfo,
@@ -84,6 +85,7 @@ class Config:
     tls: TLS = field(factory=TLS)
     api: API = field(factory=API)
     stations: Stations = field(factory=Stations)
+    soap: SOAP = field(factory=SOAP)
     backend: BackendConfig = field(factory=BackendConfig)
     embedded: Embedded = field(factory=Embedded)
     webhook: Webhook = field(factory=Webhook)
@@ -272,6 +274,7 @@ class _Reading:
             tls=self._section("tls", TLS),
             api=self._section("api", API),
             stations=self._section("stations", Stations),
+            soap=self._section("soap", SOAP),
             backend=self._backend(embedded, webhook, postgres),
             embedded=embedded,
             webhook=webhook,

@@ -29,6 +29,7 @@ from .kinds import (
     FilePath,
     Flag,
     Kind,
+    Places,
     Several,
     Size,
     Text,
@@ -295,6 +296,36 @@ class Stations:
 
 
 @frozen
+class SOAP:
+    """
+    Stations that speak SOAP: OCPP-S.
+    """
+
+    allow: tuple[str, ...] = setting(
+        Places("sender"),
+        ("sender",),
+        "Where a station that is commanded may say it is reached; sender is "
+        "the address its message came from.",
+    )
+    heartbeats: int = setting(
+        Whole(1, 100),
+        3,
+        "How many heartbeat intervals a station may be silent before it is "
+        "taken for gone.",
+    )
+    heartbeat_interval: float = setting(
+        Duration("s", 1, 86400),
+        300.0,
+        "The interval of a station that has not booted since we started.",
+    )
+    message_size: int = setting(
+        Size(1024, 2**20),
+        2**18,
+        "The longest message a station may send over SOAP.",
+    )
+
+
+@frozen
 class Backend:
     """
     What answers the stations.
@@ -455,6 +486,7 @@ SECTIONS: Mapping[str, type] = {
     "tls": TLS,
     "api": API,
     "stations": Stations,
+    "soap": SOAP,
     "backend": Backend,
     "embedded": Embedded,
     "webhook": Webhook,

@@ -61,33 +61,42 @@ TO_STATION_16 = frozenset(
     }
 )
 
-#: What a Charge Point of 1.5 may send (sections 4.1 to 4.10 of the standard).
-FROM_STATION_15 = frozenset(
-    """
-    Authorize BootNotification DataTransfer DiagnosticsStatusNotification
-    FirmwareStatusNotification Heartbeat MeterValues StartTransaction
-    StatusNotification StopTransaction
-    """.split()
-)
-
-#: What a Central System may send to a Charge Point of 1.5 (sections 5.1 to
-#: 5.15).
+#: The same of 1.5 (sections 4.1 to 4.10 and 5.1 to 5.15 of the standard).
+FROM_STATION_15 = FROM_STATION_16 - {
+    "LogStatusNotification",
+    "SecurityEventNotification",
+    "SignCertificate",
+    "SignedFirmwareStatusNotification",
+}
 TO_STATION_15 = frozenset(
-    """
-    CancelReservation ChangeAvailability ChangeConfiguration ClearCache
-    DataTransfer GetConfiguration GetDiagnostics GetLocalListVersion
-    RemoteStartTransaction RemoteStopTransaction ReserveNow Reset
-    SendLocalList UnlockConnector UpdateFirmware
-    """.split()
+    {
+        "CancelReservation",
+        "ChangeAvailability",
+        "ChangeConfiguration",
+        "ClearCache",
+        "DataTransfer",
+        "GetConfiguration",
+        "GetDiagnostics",
+        "GetLocalListVersion",
+        "RemoteStartTransaction",
+        "RemoteStopTransaction",
+        "ReserveNow",
+        "Reset",
+        "SendLocalList",
+        "UnlockConnector",
+        "UpdateFirmware",
+    }
 )
 
-#: What came with 1.5.
-_NEW_IN_15 = frozenset(
-    """
-    CancelReservation DataTransfer GetConfiguration GetLocalListVersion
-    ReserveNow SendLocalList
-    """.split()
-)
+#: What came with 1.5, in either direction.
+_NEW_IN_15 = {
+    "CancelReservation",
+    "DataTransfer",
+    "GetConfiguration",
+    "GetLocalListVersion",
+    "ReserveNow",
+    "SendLocalList",
+}
 
 FROM_STATION = {
     Version.V12: FROM_STATION_15 - _NEW_IN_15,

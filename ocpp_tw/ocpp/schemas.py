@@ -204,7 +204,9 @@ _UNTIL_16 = {
         "status", enum=["Accepted", "Rejected", "NotSupported"]
     ),
     "RemoteStartTransaction": _without("chargingProfile"),
-    "UnlockConnectorResponse": _member("status", enum=["Accepted", "Rejected"]),
+    "UnlockConnectorResponse": _member(
+        "status", enum=["Accepted", "Rejected"]
+    ),
 }
 
 #: Where the vocabulary of 1.2 and 1.5 differs from that of 1.6, in which we

@@ -74,6 +74,13 @@ def protocol_error(reason: str) -> SoapFault:
     return SoapFault("Sender", "ProtocolError", reason)
 
 
+def internal_error() -> SoapFault:
+    """
+    The fault that says nothing of our inside.
+    """
+    return SoapFault("Receiver", "InternalError", "internal error")
+
+
 #: The fault for a CallError; L{_OTHERWISE} for any other.
 _FAULTS: Mapping[str, tuple[str, str]] = {
     ErrorCode.NOT_IMPLEMENTED: ("Receiver", "NotSupported"),
@@ -451,6 +458,4 @@ def _answer(header: Element, action: str, envelope: Envelope) -> None:
 
 
 def _bytes(root: Element) -> bytes:
-    return bytes(
-        etree.tostring(root, encoding="UTF-8", xml_declaration=True)
-    )
+    return bytes(etree.tostring(root, encoding="UTF-8", xml_declaration=True))

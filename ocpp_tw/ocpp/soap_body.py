@@ -230,9 +230,7 @@ class Sequence:
             if value is None:
                 continue
             for one in value if member.is_list else (value,):
-                member.kind.write(
-                    one, etree.SubElement(element, member.tag)
-                )
+                member.kind.write(one, etree.SubElement(element, member.tag))
 
 
 @frozen

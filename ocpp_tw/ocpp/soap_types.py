@@ -180,9 +180,7 @@ def service(version: Version, name: str) -> Service:
         in_protocol=Soap12(),
         out_protocol=Soap12(),
     )
-    return Service(
-        version, name, namespace, requests, responses, application
-    )
+    return Service(version, name, namespace, requests, responses, application)
 
 
 def element_name(action: str, suffix: str) -> str:

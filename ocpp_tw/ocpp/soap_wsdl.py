@@ -24,7 +24,7 @@ _ACTION = "{http://www.w3.org/2006/05/addressing/wsdl}Action"
 _HERE = "http://localhost/"
 
 
-class _Server(ServerBase):  # type: ignore[misc]
+class _Server(ServerBase):
     """
     Spyne writes the transport of its server into the definition.
     """
@@ -32,9 +32,7 @@ class _Server(ServerBase):  # type: ignore[misc]
     transport = "http://schemas.xmlsoap.org/soap/http"
 
 
-def wsdl(
-    version: Version, location: str, name: str = CENTRAL_SYSTEM
-) -> bytes:
+def wsdl(version: Version, location: str, name: str = CENTRAL_SYSTEM) -> bytes:
     """
     The WSDL 1.1 of a service.
 

@@ -16,7 +16,8 @@ from twisted.web.static import File
 from ..ocpp.versions import Version
 from ..router import Router
 from .rest import API
-from .soap import SoapResource, SoapStations
+from .soap import SoapResource, SoapRules, SoapStations
+from .soap_addresses import Allowed
 from .websocket import StationFactory, StationResource
 
 
@@ -164,11 +165,23 @@ class Front:
             self._router.default_version = Version(stations.default_version)
             self._stations.ping_interval = stations.ping_interval
             self._stations.call_timeout = stations.call_timeout
+            self._soap.rules = _soap_rules(config)
             self._root.pages = File(config.server.pages)
             self._api.about.backend = config.backend.name
             self._api.hosts = _hosts(config)
 
         return replace
+
+
+def _soap_rules(config: Any) -> SoapRules:
+    soap = config.soap
+    return SoapRules(
+        Allowed.read(soap.allow),
+        soap.heartbeats,
+        soap.heartbeat_interval,
+        soap.message_size,
+        config.stations.call_timeout,
+    )
 
 
 def _hosts(config: Any) -> Collection[str] | None:

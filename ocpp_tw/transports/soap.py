@@ -13,11 +13,11 @@ commanded at the address it gives in C{From}, or that an operator gave.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from email.message import Message
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -38,9 +38,9 @@ from ..ocpp.soap import (
     Envelope,
     SoapFault,
     fault_of,
+    internal_error,
     new_message_id,
     parse,
-    protocol_error,
     read_answer,
     read_call,
     service_of,
@@ -48,7 +48,7 @@ from ..ocpp.soap import (
     write_call,
     write_fault,
 )
-from ..ocpp.soap_tables import CHARGE_POINT
+from ..ocpp.soap_tables import CENTRAL_SYSTEM, CHARGE_POINT
 from ..ocpp.soap_types import Service, service
 from ..ocpp.soap_wsdl import wsdl
 from ..ocpp.versions import Version
@@ -89,7 +89,7 @@ class SoapRules:
     """
 
     allow: Allowed = field(factory=Allowed)
-    heartbeats: float = 3.0
+    heartbeats: int = 3
     interval: float = 300.0
     message_size: int = 256 * 1024
     call_timeout: float = 30.0
@@ -201,7 +201,9 @@ class SoapStation:
         try:
             call = read_call(envelope, self._service)
         except SoapFault as fault:
-            self._stray(frame, fault)
+            now = self._stations.seconds()
+            nothing = Call("", "", {})
+            self._note(now, "in", nothing, frame, None, fault.reason)
             raise
         if len(self._answering.waiting) >= MOST_WAITING:
             raise SoapFault("Receiver", "InternalError", "too busy", 503)
@@ -228,7 +230,7 @@ class SoapStation:
             reply, error = write_fault(fault, envelope), fault.subcode
             raise fault from None
         finally:
-            self._note("in", self.asked_at, call, frame, reply, error)
+            self._note_answered(call, frame, reply, error)
 
     def _fault(self, call: Call, error: Exception) -> SoapFault:
         """
@@ -237,22 +239,28 @@ class SoapStation:
         if isinstance(error, CallFailed):
             return fault_of(error)
         self.log.failure("while answering {call!r:.500}", call=call)
-        return SoapFault("Receiver", "InternalError", "internal error")
+        return internal_error()
 
     def _learn(self, call: Call, answer: Payload) -> None:
         if call.action == "BootNotification":
             self.interval = float(answer.get("interval") or 0)
 
+    def _note_answered(
+        self, call: Call, frame: bytes, reply: bytes, error: str | None
+    ) -> None:
+        violations, self.violations = self.violations, None
+        self._note(self.asked_at, "in", call, frame, reply, violations, error)
+
     def _note(
         self,
-        direction: str,
         since: float,
+        direction: str,
         call: Call,
         frame: bytes,
         reply: bytes | None,
-        error: str | None,
+        violations: Sequence[Violation] | str | None = None,
+        error: str | None = None,
     ) -> None:
-        violations, self.violations = self.violations, None
         self._router.journal.note(
             Entry(
                 since,
@@ -263,24 +271,8 @@ class SoapStation:
                 frame,
                 reply,
                 self._stations.seconds() - since,
-                violations if direction == "in" else None,
+                violations,
                 error,
-            )
-        )
-
-    def _stray(self, frame: bytes, fault: SoapFault) -> None:
-        now = self._stations.seconds()
-        self._router.journal.note(
-            Entry(
-                now,
-                self.identity,
-                "in",
-                "",
-                "",
-                frame,
-                None,
-                0.0,
-                fault.reason,
             )
         )
 
@@ -321,10 +313,7 @@ class SoapStation:
             error = e.code
             raise
         finally:
-            # Its own Call may be under way, with its own violations.
-            kept, self.violations = self.violations, None
-            self._note("out", since, call, frame, reply, error)
-            self.violations = kept
+            self._note(since, "out", call, frame, reply, error=error)
 
     def _url(self) -> str:
         """
@@ -458,8 +447,11 @@ class SoapResource(Resource):
         versions = {Version.V12, Version.V15, Version.V16}
         if (version or "1.6") not in versions:
             return _plain(request, 404, "there are 1.2, 1.5 and 1.6")
+        name = CENTRAL_SYSTEM
+        if CHARGE_POINT.encode() in request.path:
+            name = CHARGE_POINT
         url = _url_of(request)
-        definition = wsdl(Version(version or "1.6"), url)
+        definition = wsdl(Version(version or "1.6"), url, name)
         request.setHeader(b"Content-Type", b"text/xml; charset=utf-8")
         return definition
 
@@ -472,12 +464,15 @@ class SoapResource(Resource):
             return _plain(request, e.status, str(e))
         gone: list[object] = []
         request.notifyFinish().addErrback(gone.append)
+
+        def send(answer: tuple[int, bytes]) -> None:
+            if not gone:
+                _send(request, *answer)
+
         answering = Deferred.fromCoroutine(
             self._answer(request, data, charset)
         )
-        answering.addCallback(
-            lambda answer: gone or _send(request, *answer)
-        )
+        answering.addCallback(send)
         answering.addErrback(
             lambda f: self.log.failure("while answering a message", f)
         )
@@ -519,8 +514,7 @@ class SoapResource(Resource):
             return fault.status, write_fault(fault, envelope)
         except Exception:
             self.log.failure("while answering a message")
-            fault = SoapFault("Receiver", "InternalError", "internal error")
-            return 500, write_fault(fault, envelope)
+            return 500, write_fault(internal_error(), envelope)
 
     def _admitted(
         self, request: Request, handshake: Handshake, of: Service

@@ -138,11 +138,12 @@ class _Content(Protocol):
     def _end(self, result: bytes | Failure) -> None:
         self._parts.clear()
         if not self.content.called:
-            self.content.callback(result)  # type: ignore[arg-type]
+            self.content.callback(result)
 
     def _abort(self) -> None:
-        if self.transport is not None:
-            self.transport.abortConnection()
+        transport: Any = self.transport
+        if transport is not None:
+            transport.abortConnection()
 
 
 def _content(response: IResponse) -> Deferred[bytes]:

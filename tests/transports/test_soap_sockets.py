@@ -80,7 +80,7 @@ class World:
         await self.journal.stopService()
 
 
-@pytest.fixture()
+@pytest.fixture
 def world() -> Iterator[World]:
     world = World()
     yield world
