@@ -304,14 +304,12 @@ class SOAP:
     allow: tuple[str, ...] = setting(
         Places("sender"),
         ("sender",),
-        "Where a station that is commanded may say it is reached; sender is "
-        "the address its message came from.",
+        "Where a station may be reached; sender is where its message is from.",
     )
     heartbeats: int = setting(
         Whole(1, 100),
         3,
-        "How many heartbeat intervals a station may be silent before it is "
-        "taken for gone.",
+        "After how many intervals of silence a station is taken for gone.",
     )
     heartbeat_interval: float = setting(
         Duration("s", 1, 86400),
