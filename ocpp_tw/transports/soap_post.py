@@ -141,9 +141,8 @@ class _Content(Protocol):
             self.content.callback(result)
 
     def _abort(self) -> None:
-        transport: Any = self.transport
-        if transport is not None:
-            transport.abortConnection()
+        if self.transport is not None:
+            self.transport.loseConnection()
 
 
 def _content(response: IResponse) -> Deferred[bytes]:
