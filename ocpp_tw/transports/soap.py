@@ -177,6 +177,14 @@ class SoapStation:
         later = self._stations.reactor.callLater
         self._watch = later(seconds, self._look_for_life)
 
+    def _expect_every(self, interval: float) -> None:
+        """
+        We know its interval now.
+        """
+        self.interval = interval
+        if self._watch is not None:
+            self._watch.reset(self._patience())
+
     def _look_for_life(self) -> None:
         rest = self.last_seen + self._patience() - self._stations.seconds()
         if rest > 0:
@@ -243,7 +251,7 @@ class SoapStation:
 
     def _learn(self, call: Call, answer: Payload) -> None:
         if call.action == "BootNotification":
-            self.interval = float(answer.get("interval") or 0)
+            self._expect_every(float(answer.get("interval") or 0))
 
     def _note_answered(
         self, call: Call, frame: bytes, reply: bytes, error: str | None
@@ -351,7 +359,7 @@ class SoapStation:
                 {"key": str(key), "value": str(value)},
                 {"status": "Accepted"},
             ) if key.lower() == "heartbeatinterval" and value.isdecimal():
-                self.interval = float(value[:9])
+                self._expect_every(float(value[:9]))
 
 
 class SoapStations:
