@@ -30,18 +30,19 @@ from typing import Any
 
 from attrs import define, frozen
 from lxml import etree
-from spyne import (
+
+from .messages import Payload
+from .soap_tables import RENAMED, RESPELLED, SAID_INSTEAD
+from .soap_types import Service, SpyneType, rows
+from .spyne_compat import (
     Boolean,
     ComplexModel,
     DateTime,
     Decimal as SpyneDecimal,
     Integer32,
+    XmlAttribute,
+    XmlData,
 )
-from spyne.model.complex import XmlAttribute, XmlData
-
-from .messages import Payload
-from .soap_tables import RENAMED, RESPELLED, SAID_INSTEAD
-from .soap_types import Service, SpyneType, rows
 from .times import parse_time, write_time
 from .versions import Version
 

@@ -11,16 +11,9 @@ from typing import Any
 
 from attrs import define, field
 
-from . import spyne_compat
 from .actions import FROM_STATION, TO_STATION
 from .soap_tables import CENTRAL_SYSTEM, NAMESPACES, TYPES
-from .versions import Version
-
-
-# The next import works only after the one of spyne_compat.
-assert spyne_compat
-
-from spyne import (  # noqa: E402
+from .spyne_compat import (
     AnyUri,
     Application,
     Boolean,
@@ -29,11 +22,13 @@ from spyne import (  # noqa: E402
     Decimal,
     Integer32,
     Service as SpyneService,
+    Soap12,
     Unicode,
+    XmlAttribute,
+    XmlData,
     rpc,
 )
-from spyne.model.complex import XmlAttribute, XmlData  # noqa: E402
-from spyne.protocol.soap import Soap12  # noqa: E402
+from .versions import Version
 
 
 #: A type of Spyne is a class, and so is an adapted one.

@@ -7,11 +7,10 @@ from __future__ import annotations
 from functools import cache
 
 from lxml import etree
-from spyne.interface.wsdl import Wsdl11
-from spyne.server import ServerBase
 
 from .soap_tables import CENTRAL_SYSTEM
 from .soap_types import Service, service
+from .spyne_compat import ServerBase, Wsdl11
 from .versions import Version
 
 

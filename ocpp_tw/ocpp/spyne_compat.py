@@ -1,18 +1,19 @@
 """
-Makes Spyne 2.14 importable on Python 3.12 and 3.13; import it before Spyne.
+Spyne 2.14, as far as we use it, on every Python from 3.11 to 3.13.
 
-Spyne brings a copy of C{six} that is too old for Python 3.12, and imports
-C{cgi}, which Python 3.13 has no more.  This module can go when a release of
-Spyne imports without it: then C{python3.13 -c "import spyne"} works.
-
-It changes nothing on Python 3.11, and nothing that others import: C{cgi} is
-only lent to Spyne.
+Everything of Spyne is imported from here.  It brings a copy of C{six} that is
+too old for Python 3.12, and imports C{cgi}, which Python 3.13 has no more:
+both are lent to it here.  All but the imports can go when a release of Spyne
+does without, that is, when C{python3.13 -c "import spyne"} works.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.message import Message
 from operator import attrgetter
 from types import ModuleType
@@ -53,23 +54,60 @@ def parse_header(line: str) -> tuple[str, dict[str, str]]:
     return line.partition(";")[0].strip(), dict(parameters[1:])
 
 
-def _import_spyne() -> None:
-    if sys.version_info >= (3, 12):
-        _lend_six()
-    lend_cgi = sys.version_info >= (3, 13) and "cgi" not in sys.modules
-    if lend_cgi:
-        cgi = ModuleType("cgi")
-        cgi.parse_header = parse_header  # type: ignore[attr-defined]
-        sys.modules["cgi"] = cgi
-    try:
-        for name in _WITH_CGI:
-            importlib.import_module(name)
-    finally:
-        if lend_cgi:
-            del sys.modules["cgi"]
+@contextmanager
+def _lent_cgi() -> Iterator[None]:
+    """
+    Python 3.11 and 3.12 have it, and warn of its end.
+    """
+    if sys.version_info < (3, 13):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+        return
+    cgi = ModuleType("cgi")
+    cgi.parse_header = parse_header  # type: ignore[attr-defined]
+    lent = sys.modules.setdefault("cgi", cgi) is cgi
+    yield
+    # Nobody else shall take it for the real one.
+    if lent:
+        del sys.modules["cgi"]
 
 
-#: What we use of Spyne.
-_WITH_CGI = ("spyne", "spyne.interface.wsdl", "spyne.protocol.soap")
+if sys.version_info >= (3, 12):
+    _lend_six()
+with _lent_cgi():
+    from spyne import (
+        AnyUri,
+        Application,
+        Boolean,
+        ComplexModel,
+        DateTime,
+        Decimal,
+        Integer32,
+        Service,
+        Unicode,
+        rpc,
+    )
+    from spyne.interface.wsdl import Wsdl11
+    from spyne.model.complex import XmlAttribute, XmlData
+    from spyne.protocol.soap import Soap12
+    from spyne.server import ServerBase
 
-_import_spyne()
+
+__all__ = [
+    "AnyUri",
+    "Application",
+    "Boolean",
+    "ComplexModel",
+    "DateTime",
+    "Decimal",
+    "Integer32",
+    "ServerBase",
+    "Service",
+    "Soap12",
+    "Unicode",
+    "Wsdl11",
+    "XmlAttribute",
+    "XmlData",
+    "rpc",
+]
