@@ -65,7 +65,7 @@ def _lent_cgi() -> Iterator[None]:
             yield
         return
     cgi = ModuleType("cgi")
-    cgi.parse_header = parse_header  # type: ignore[attr-defined]
+    vars(cgi)["parse_header"] = parse_header
     lent = sys.modules.setdefault("cgi", cgi) is cgi
     yield
     # Nobody else shall take it for the real one.

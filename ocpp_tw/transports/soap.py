@@ -15,6 +15,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from email.message import Message
+from functools import lru_cache
 from typing import Any
 
 from attrs import field, frozen
@@ -590,6 +591,7 @@ def _url_of(request: Request) -> str:
     return f"{scheme}://{host}{path}"
 
 
+@lru_cache(64)
 def _media_type(header: str | None) -> tuple[str, str | None]:
     """
     >>> _media_type('Text/XML;charset="UTF-8"; action="/Heartbeat"')
