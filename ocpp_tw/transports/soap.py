@@ -29,7 +29,6 @@ from zope.interface import implementer
 
 from ..errors import CallFailed, StationNotConnected, TooManyCalls
 from ..fleet import Known
-from ..interfaces import IStation
 from ..journal import Attempt
 from ..messagelog import Entry
 from ..ocpp.messages import Call, Payload
@@ -53,7 +52,7 @@ from ..ocpp.soap_tables import CENTRAL_SYSTEM, CHARGE_POINT
 from ..ocpp.soap_types import Service, service
 from ..ocpp.soap_wsdl import wsdl
 from ..ocpp.versions import Version
-from ..router import Handshake, Refused, Router
+from ..router import Handshake, ILiveStation, Refused, Router
 from .soap_addresses import Allowed, Endpoint
 from .soap_post import Courier
 from .websocket import check_names, credentials
@@ -96,7 +95,7 @@ class SoapRules:
     call_timeout: float = 30.0
 
 
-@implementer(IStation)
+@implementer(ILiveStation)
 class SoapStation:
     """
     One station that speaks SOAP, from its first message until it is silent.

@@ -1,0 +1,1 @@
+Stations that speak SOAP (OCPP 1.2, 1.5 and 1.6) are answered at `/Ocpp`, commanded at the address they give or an operator sets, and treated as any other; `/Ocpp?wsdl` serves the definitions, and `[soap]` says which addresses may be used.
