@@ -358,6 +358,22 @@ class AdmissionTests(SoapWorld):
             [("CP1", "CP1", b"secret")] * 2,
         )
 
+    def test_certificate(self) -> None:
+        """
+        The certificate of a client reaches whoever decides.
+        """
+        seen: list[Any] = []
+        self.patch(self.router, "admit", seen.append)
+        transport = self.connect()
+        transport.getPeerCertificate = lambda: "certificate"  # type: ignore[attr-defined]
+        message = envelope()
+        transport.protocol.dataReceived(
+            b"POST /Ocpp HTTP/1.1\r\nHost: x\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(message), message)
+        )
+        self.assertIn(b"200 OK", transport.value())
+        self.assertEqual([h.certificate for h in seen], ["certificate"])
+
     def test_refused(self) -> None:
         """
         Who may not connect gets the status and a fault, and is noted.
