@@ -4,6 +4,8 @@ Tests for L{ocpp_tw.backends.embedded.transactions}.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from ocpp_tw.errors import Conflict, NotFound
@@ -478,3 +480,42 @@ class CloseTests(World, SynchronousTestCase):
         for unknown in (4711, -1, 2**70):
             with self.assertRaises(NotFound):
                 self.wait(self.backend.close_transaction(unknown, ""))
+
+
+class HistoryTests(World, SynchronousTestCase):
+    """
+    Years of transactions on one connector.
+    """
+
+    def steps(self, seconds: int) -> int:
+        """
+        How many steps SQLite needs for one session.
+        """
+        taken = [0]
+
+        def step() -> None:
+            taken[0] += 1
+
+        def watch(by: Callable[[], None] | None) -> None:
+            self.wait(
+                self.backend.database.write(
+                    lambda db: db.set_progress_handler(by, 1)
+                )
+            )
+
+        watch(step)
+        number = self.start(seconds)
+        self.measure(1500, seconds + 1, number)
+        self.stop(number, seconds + 2)
+        watch(None)
+        return taken[0]
+
+    def test_no_slower(self) -> None:
+        """
+        The next one costs what the first did.
+        """
+        self.steps(0)
+        first = self.steps(10)
+        for n in range(2, 200):
+            self.stop(self.start(10 * n), 10 * n + 2)
+        self.assertLess(self.steps(3000), first * 1.2)

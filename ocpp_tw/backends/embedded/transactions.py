@@ -195,8 +195,9 @@ def _supersede(
     start may come late itself.
     """
     left = db.execute(
+        # "+": by the index of the open ones, and not by that of all times.
         "SELECT id FROM transactions WHERE identity = ? AND connector = ?"
-        " AND closed IS NULL AND start_time <= ? AND id <> ?",
+        " AND closed IS NULL AND +start_time <= ? AND id <> ?",
         (*place, time, by),
     ).fetchall()
     for (number,) in left:
@@ -370,7 +371,7 @@ def _guess(
     """
     fits = db.execute(
         "SELECT id, id_tag, meter_start FROM transactions WHERE identity = ?"
-        " AND closed IS NULL AND start_time <= ?",
+        " AND closed IS NULL AND +start_time <= ?",
         (identity, time + suspicion.FUTURE_MARGIN),
     ).fetchall()
     id_tag = request.get("idTag")
