@@ -45,12 +45,14 @@ dist:
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache
 
-# A venv without pip is what Debian makes of it without python3-venv.
+# Without python3-venv, Debian makes a venv that has no pip; tox may leave a
+# file of this name.
 $(VENV)/bin/pip:
 	@test -n "$(PYTHON)" || { echo "needs Python 3.11, 3.12 or 3.13" >&2; exit 1; }
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null \
 		|| .ci/need $(notdir $(PYTHON))-venv
-	$(PYTHON) -m venv --clear $(VENV)
+	test ! -f $(VENV) || rm $(VENV)
+	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: setup.cfg pyproject.toml | $(VENV)/bin/pip
 	$(BIN)/pip install -q -e .

@@ -1,0 +1,83 @@
+"""
+Tests for the web pages: what they must not do.
+"""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from ocpp_tw.transports.site import CAREFUL
+
+
+PAGES = Path(__file__).parent.parent / "www"
+
+
+def texts(pattern: str) -> dict[str, str]:
+    found = {str(p): p.read_text() for p in PAGES.rglob(pattern)}
+    assert found, f"no {pattern} in {PAGES}"
+    return found
+
+
+class Elements(HTMLParser):
+    """
+    The elements of a page.
+    """
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(
+        self, tag: str, attrs: list[tuple[str, str | None]]
+    ) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+class PageTests(SynchronousTestCase):
+    """
+    C{www}.
+    """
+
+    def test_nothing_inline(self) -> None:
+        """
+        No page needs a script or style that our Content-Security-Policy
+        forbids.
+        """
+        policy = CAREFUL["Content-Security-Policy"]
+        self.assertIn("default-src 'self'", policy)
+        self.assertNotIn("unsafe-inline", policy)
+        for name, page in texts("*.html").items():
+            for tag, attributes in Elements(page).found:
+                self.assertNotEqual(tag, "style", name)
+                self.assertFalse(
+                    [a for a in attributes if a == "style" or a[:2] == "on"],
+                    name,
+                )
+                if tag == "script":
+                    self.assertIn("src", attributes, name)
+
+    def test_nothing_foreign(self) -> None:
+        """
+        Nothing is fetched from anywhere else.
+        """
+        for name, text in {**texts("*.html"), **texts("*.js")}.items():
+            addresses = re.findall(r"https?://[^\s\"'`]+|import\(", text)
+            self.assertEqual(addresses, [], name)
+
+    def test_text_stays_text(self) -> None:
+        """
+        What a station says is never read as HTML, nor run.
+        """
+        for name, text in texts("*.js").items():
+            for word in (
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "eval(",
+                "Function(",
+            ):
+                self.assertNotIn(word, text, name)
