@@ -134,7 +134,15 @@ class Server:
             time.sleep(0.02)
 
     def until_logged(self, text: str, times: int = 1) -> None:
-        self.until(lambda: self.log.count(text) >= times, f"log {text!r}")
+        def holds() -> bool:
+            if self.log.count(text) >= times:
+                return True
+            assert self._process is not None
+            if self._process.poll() is not None:
+                raise AssertionError(f"it ended:\n{self.log}")
+            return False
+
+        self.until(holds, f"log {text!r}")
 
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)

@@ -14,7 +14,7 @@ import unicodedata
 from base64 import b64decode
 from functools import partial
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import (
@@ -322,7 +322,8 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):
         return version.subprotocol if request.protocols else None
 
     def _read(self, request: ConnectionRequest) -> Handshake:
-        identity, account = identify(request.path)
+        # Autobahn's path ends at a semicolon, which may be in a name.
+        identity, account = identify(urlsplit(self.http_request_uri).path)
         headers = request.headers
         username, password = credentials(headers.get("authorization", ""))
         certificate = getattr(
@@ -439,7 +440,8 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):
             if self.station is not None:
                 self.station.peer.hear_no_more()
             self.factory.outbox.flush()
-            self.sendCloseFrame(code, reason.encode()[:123])
+            words = reason.encode()[:123].decode(errors="ignore")
+            self.sendCloseFrame(code, words.encode())
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
         if self._life_sign is not None and self._life_sign.active():
@@ -482,7 +484,7 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):
         interval = self._ping_interval()
         deadline = min(PONG_DEADLINE, interval)
         silence = self.factory.seconds() - self.station.last_seen
-        if silence < (deadline if self._misses else interval):
+        if silence <= deadline if self._misses else silence < interval:
             self._misses = 0
             self._watch(interval - silence)
             return
