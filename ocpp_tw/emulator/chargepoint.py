@@ -15,6 +15,7 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from ..errors import (
     BadRequest,
@@ -166,7 +167,7 @@ class ChargePoint:
         *,
         state: State | None = None,
         seed: int = 0,
-        habits: Habits = Habits(),  # noqa: B008
+        habits: Habits = Habits(),
         files: Files | None = None,
         findings: Findings | None = None,
     ) -> None:
@@ -192,7 +193,9 @@ class ChargePoint:
         self._furnish(self.state.load())
 
     def __repr__(self) -> str:
-        return f"<ChargePoint {self.identity} {self.registration or 'offline'}>"
+        return (
+            f"<ChargePoint {self.identity} {self.registration or 'offline'}>"
+        )
 
     @property
     def identity(self) -> str:
@@ -399,13 +402,15 @@ class ChargePoint:
         except OCPPError as e:
             self.findings.note(action, str(e))
 
-    def spawn(self, work: Coroutine[Any, Any, object]) -> Deferred[Any]:
+    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
         """
         Do something that takes its time.
         """
-        return Deferred.fromCoroutine(work).addErrback(
-            lambda f: self.log.failure("{station}", f, station=self)
-        )
+        working: Deferred[Any] = Deferred.fromCoroutine(work)
+        working.addErrback(self._stumbled)
+
+    def _stumbled(self, failure: Failure) -> None:
+        self.log.failure("{station}", failure, station=self)
 
     def _due(self, what: str, number: int) -> None:
         """
@@ -721,8 +726,11 @@ class ChargePoint:
             return
         mine = self.reservations.of(connector.number)
         of_any = self.reservations.of(0)
-        free = [c for n, c in self.connectors.items()
-                if n and c.status in (AVAILABLE, PREPARING)]
+        free = [
+            c
+            for n, c in self.connectors.items()
+            if n and c.status in (AVAILABLE, PREPARING)
+        ]
         if mine is not None or (of_any is not None and len(free) <= 1):
             raise Impossible(
                 f"connector {connector.number} is reserved for another tag"
@@ -761,8 +769,8 @@ class ChargePoint:
         """
         Something breaks.
         """
-        connector = self.connectors[number] if not number else (
-            self.connector(number)
+        connector = (
+            self.connectors[number] if not number else (self.connector(number))
         )
         connector.meter.switch(False, self.now)
         if connector.status != FAULTED:
@@ -773,8 +781,8 @@ class ChargePoint:
         """
         It works again.
         """
-        connector = self.connectors[number] if not number else (
-            self.connector(number)
+        connector = (
+            self.connectors[number] if not number else (self.connector(number))
         )
         if connector.status != FAULTED:
             raise Impossible(f"connector {number} is not Faulted")
@@ -919,7 +927,7 @@ class ChargePoint:
             started=now,
             meter_start=connector.meter.register,
             parent=connector.parent,
-            reservation_id=reservation and reservation.id,
+            reservation_id=None if reservation is None else reservation.id,
         )
         if reservation is not None:
             self.reservations.remove(reservation.id)
@@ -1003,14 +1011,12 @@ class ChargePoint:
         """
         if not self.profiles:
             return unlimited(now)
-        transaction = connector.transaction
         return profiles.limit(
             self.profiles,
             connector.number,
             now,
             connector.meter.supply,
-            transaction and transaction.started,
-            transaction and transaction.id,
+            *connector.course,
         )
 
     def _plan_limit(

@@ -229,7 +229,10 @@ def _read_keys(source: Mapping[str, Any]) -> Iterator[tuple[str, Given]]:
         value = _member(entry, where, "value", str, "")
         if len(value) > 500:
             raise _Broken(f"{where}.value: has more than 500 characters")
-        yield name, Given(value, _member(entry, where, "readonly", bool, False))
+        yield (
+            name,
+            Given(value, _member(entry, where, "readonly", bool, False)),
+        )
 
 
 def _read_connectors(

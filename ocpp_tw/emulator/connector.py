@@ -54,12 +54,24 @@ TRANSITIONS: dict[str, frozenset[str]] = {
 OF_THE_WHOLE = frozenset({AVAILABLE, UNAVAILABLE, FAULTED})
 
 ERRORS = frozenset(
-    """
-    ConnectorLockFailure EVCommunicationError GroundFailure HighTemperature
-    InternalError LocalListConflict NoError OtherError OverCurrentFailure
-    OverVoltage PowerMeterFailure PowerSwitchFailure ReaderFailure
-    ResetFailure UnderVoltage WeakSignal
-    """.split()
+    (
+        "ConnectorLockFailure",
+        "EVCommunicationError",
+        "GroundFailure",
+        "HighTemperature",
+        "InternalError",
+        "LocalListConflict",
+        "NoError",
+        "OtherError",
+        "OverCurrentFailure",
+        "OverVoltage",
+        "PowerMeterFailure",
+        "PowerSwitchFailure",
+        "ReaderFailure",
+        "ResetFailure",
+        "UnderVoltage",
+        "WeakSignal",
+    )
 )
 
 
@@ -128,6 +140,15 @@ class Connector:
         if not self.number and status not in OF_THE_WHOLE:
             return False
         return may_become(self.status, status)
+
+    @property
+    def course(self) -> tuple[float | None, int | None]:
+        """
+        When its transaction started, and its id; (None, None) without one.
+        """
+        if self.transaction is None:
+            return None, None
+        return self.transaction.started, self.transaction.id
 
     @property
     def idle_status(self) -> str:

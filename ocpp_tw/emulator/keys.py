@@ -287,7 +287,7 @@ class Keys:
         What GetConfiguration answers: C{configurationKey, unknownKey}.
         """
         known, unknown = [], []
-        for name in self.names() if not wanted else wanted:
+        for name in wanted or self.names():
             if name in STANDARD or name in self._given:
                 known.append(self._entry(name))
             else:

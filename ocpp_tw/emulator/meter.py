@@ -15,6 +15,7 @@ Everything here is a function of the seed and of the times it is asked at.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from math import pi, sin
 from random import Random
 from typing import Any
@@ -127,7 +128,7 @@ def charging_curve(soc: float, is_direct: bool) -> float:
     0.55
     """
     curve = _CURVES[is_direct]
-    for (low, at_low), (high, at_high) in zip(curve, curve[1:], strict=False):
+    for (low, at_low), (high, at_high) in pairwise(curve):
         if soc <= high:
             part = (soc - low) / (high - low)
             return at_low + part * (at_high - at_low)
@@ -331,7 +332,10 @@ class Meter:
 
     def _measure_temperature(self, now: float) -> list[dict[str, Any]]:
         return [
-            {**_value(f"{self.temperature:.1f}", "Celsius"), "location": "Body"}
+            {
+                **_value(f"{self.temperature:.1f}", "Celsius"),
+                "location": "Body",
+            }
         ]
 
     def _measure_soc(self, now: float) -> list[dict[str, Any]]:

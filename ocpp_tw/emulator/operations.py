@@ -23,8 +23,6 @@ from .chargepoint import ChargePoint
 from .connector import (
     AVAILABLE,
     FAULTED,
-    FINISHING,
-    IN_TRANSACTION,
     PREPARING,
     RESERVED,
     TRANSITIONS,
@@ -88,7 +86,9 @@ def _is_there(station: ChargePoint, number: int) -> bool:
 # Core
 
 
-def answer_ChangeAvailability(station: ChargePoint, payload: Payload) -> Payload:
+def answer_ChangeAvailability(
+    station: ChargePoint, payload: Payload
+) -> Payload:
     number = payload["connectorId"]
     if not _is_there(station, number):
         return REJECTED
@@ -123,9 +123,8 @@ def answer_ChangeConfiguration(
     station: ChargePoint, payload: Payload
 ) -> Payload:
     name, value = payload["key"], payload["value"]
-    status = (
-        security.change_key(station, name, value)
-        or station.keys.change(name, value)
+    status = security.change_key(station, name, value) or station.keys.change(
+        name, value
     )
     if status in ("Accepted", "RebootRequired"):
         _obey(station, name)
@@ -179,7 +178,9 @@ def _set_status(station: ChargePoint, data: str) -> Payload:
         number, status = wanted["connectorId"], wanted["status"]
     except (ValueError, KeyError, TypeError):
         return REJECTED
-    numbers = [n for n in station.connectors if n] if number == -1 else [number]
+    numbers = (
+        [n for n in station.connectors if n] if number == -1 else [number]
+    )
     if status not in TRANSITIONS or type(number) is not int:
         return REJECTED
     if not all(_is_there(station, n) for n in numbers):
@@ -224,9 +225,9 @@ def _choose(station: ChargePoint, payload: Payload) -> Connector | None:
     """
     number = payload.get("connectorId")
     for connector in station.connectors.values():
-        if connector.number and number in (None, connector.number):
-            if _is_free(station, connector, payload["idTag"]):
-                return connector
+        is_meant = connector.number and number in (None, connector.number)
+        if is_meant and _is_free(station, connector, payload["idTag"]):
+            return connector
     return None
 
 
@@ -403,7 +404,9 @@ def _show_reserved(station: ChargePoint, connector: Connector) -> None:
         station.become(connector, RESERVED)
 
 
-def answer_CancelReservation(station: ChargePoint, payload: Payload) -> Payload:
+def answer_CancelReservation(
+    station: ChargePoint, payload: Payload
+) -> Payload:
     id = payload["reservationId"]
     if station.reservations.get(id) is None:
         return REJECTED
@@ -495,15 +498,14 @@ def answer_GetCompositeSchedule(
     if connector is None or not 0 < duration <= 86400 * 31:
         return REJECTED
     supply = _supply(station, connector)
-    transaction, now = connector.transaction, station.now
+    now = station.now
     periods = profiles.composite(
         station.profiles,
         connector.number,
         now,
         duration,
         supply,
-        transaction and transaction.started,
-        transaction and transaction.id,
+        *connector.course,
     )
     unit = payload.get("chargingRateUnit", "W")
     schedule = profiles.schedule(periods, unit, duration, supply)
@@ -522,7 +524,9 @@ def _supply(station: ChargePoint, connector: Connector) -> Supply:
     """
     if connector.number:
         return connector.meter.supply
-    supplies = [c.meter.supply for c in station.connectors.values() if c.number]
+    supplies = [
+        c.meter.supply for c in station.connectors.values() if c.number
+    ]
     phases = max(supply.phases for supply in supplies)
     power = sum(supply.power for supply in supplies)
     return Supply(phases, power / 230.0 / max(phases, 1), power)

@@ -119,8 +119,9 @@ class Profile:
         """
         When L{period} may be another one; never is infinite.
         """
-        return min((t for t in self._turns(now, started) if t > now),
-                   default=NEVER)
+        return min(
+            (t for t in self._turns(now, started) if t > now), default=NEVER
+        )
 
     def _turns(self, now: float, started: float) -> Iterable[float]:
         yield self.valid_from

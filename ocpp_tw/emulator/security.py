@@ -52,9 +52,8 @@ class Safe:
     def of(self, use: str) -> list[x509.Certificate]:
         return [certificate for kind, certificate in self.roots if kind == use]
 
-    def key_pem(self) -> bytes | None:
-        if self.key is None:
-            return None
+    def key_pem(self) -> bytes:
+        assert self.key is not None
         return self.key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,

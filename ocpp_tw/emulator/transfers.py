@@ -234,8 +234,9 @@ def send_diagnostics(
 ) -> None:
     report = _Report("diagnostics", "DiagnosticsStatusNotification")
     station.spawn(
-        _upload(station, report, payload["location"], name, payload,
-                "UploadFailed")
+        _upload(
+            station, report, payload["location"], name, payload, "UploadFailed"
+        )
     )
 
 
@@ -274,7 +275,9 @@ async def _upload(
 
 
 async def _again_and_again(
-    station: ChargePoint, payload: Payload, attempt: Callable[[], Awaitable[Any]]
+    station: ChargePoint,
+    payload: Payload,
+    attempt: Callable[[], Awaitable[Any]],
 ) -> Any:
     """
     Try as often as the C{retries} of a payload say.

@@ -112,22 +112,26 @@ def whole_text(segment: bytes) -> bytes | None:
     length = segment[1]
     if length < 126:
         return segment[2:] if length == size - 2 else None
-    if length == 126 and size > 3 and (
-        segment[2] << 8 | segment[3] == size - 4
+    if (
+        length == 126
+        and size > 3
+        and (segment[2] << 8 | segment[3] == size - 4)
     ):
         return segment[4:]
     return None
 
 
-class ChargePointProtocol(WebSocketClientProtocol):  # type: ignore[misc]
+class ChargePointProtocol(WebSocketClientProtocol):
     """
     One connection.
 
     @ivar connection: whose it is.
+    @ivar conversation: what its messages are; Autobahn calls the address of
+        the other end C{peer}.
     """
 
     connection: Connection
-    peer: Peer | None = None
+    conversation: Peer | None = None
     _waits_for_pong = False
 
     def onConnecting(self, details: Any) -> ConnectingRequest:
@@ -144,17 +148,21 @@ class ChargePointProtocol(WebSocketClientProtocol):  # type: ignore[misc]
 
     def onOpen(self) -> None:
         # What the handshake was made of is of no use any more.
-        for name in ("http_headers", "http_request_data",
-                     "http_response_data", "http_status_line"):
+        for name in (
+            "http_headers",
+            "http_request_data",
+            "http_response_data",
+            "http_status_line",
+        ):
             setattr(self, name, None)
-        self.peer = self.connection.opened(self)
+        self.conversation = self.connection.opened(self)
 
     def dataReceived(self, data: bytes) -> None:
         """
         Take the quick way with what is one whole frame, as most are.
         """
         if (
-            self.peer is not None
+            self.conversation is not None
             and self.state == self.STATE_OPEN
             and not self.data
             and self.current_frame is None
@@ -162,13 +170,13 @@ class ChargePointProtocol(WebSocketClientProtocol):  # type: ignore[misc]
         ):
             text = whole_text(data)
             if text is not None:
-                self.peer.frame_received(text)
+                self.conversation.frame_received(text)
                 return
         self._dataReceived(data)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        if self.peer is not None:
-            self.peer.frame_received(payload)
+        if self.conversation is not None:
+            self.conversation.frame_received(payload)
 
     def onPong(self, payload: bytes) -> None:
         self._waits_for_pong = False
@@ -198,20 +206,24 @@ class ChargePointProtocol(WebSocketClientProtocol):  # type: ignore[misc]
         self.connection.closed(self, f"{code} {reason or ''}".strip())
 
 
-class _Factory(WebSocketClientFactory):  # type: ignore[misc]
+class _Factory(WebSocketClientFactory):
     """
     What all connections have in common.
     """
 
     def __init__(self, reactor: Any) -> None:
-        super().__init__("ws://localhost", reactor=reactor)
+        super().__init__(
+            "ws://localhost",
+            protocols=[Version.V16.subprotocol],
+            reactor=reactor,
+        )
         self.setProtocolOptions(
             maxMessagePayloadSize=LONGEST,
             maxFramePayloadSize=LONGEST,
             failByDrop=False,
             openHandshakeTimeout=20,
             closeHandshakeTimeout=3,
-            perMessageCompressionOffers=(),
+            perMessageCompressionOffers=[],
         )
         # Autobahn would copy each of its options to every connection.
         options = {
@@ -238,7 +250,7 @@ class Lines:
     def __init__(
         self,
         reactor: Any,
-        backoff: Backoff = Backoff(),  # noqa: B008
+        backoff: Backoff = Backoff(),
         timeout: float = 30.0,
         witness: Callable[[ChargePoint], Witness] = lambda _: BLIND,
     ) -> None:
@@ -377,9 +389,10 @@ class Connection:
         except BadConfig as e:
             self._failed(Failure(e))
             return
-        attempt = self._attempt = endpoint.connect(
+        attempt: Deferred[Any] = endpoint.connect(
             _ForOne(self._lines.factory.kind, self)
         )
+        self._attempt = attempt
         attempt.addCallbacks(self._reached, self._failed)
 
     def _reached(self, protocol: ChargePointProtocol) -> None:
@@ -483,14 +496,14 @@ class Connection:
         config = self.station.config
         safe = self.station.security
         if safe is not None and safe.chain and safe.key:
-            pem = safe.key_pem() + b"\n" + safe.chain.encode()
-            return PrivateCertificate.loadPEM(pem)
+            return _private(safe.key_pem(), safe.chain.encode())
         if config.certificate is None:
             return None
-        pem = config.certificate.read_bytes()
-        if config.private_key is not None:
-            pem += b"\n" + config.private_key.read_bytes()
-        return PrivateCertificate.loadPEM(pem)
+        key = config.private_key
+        return _private(
+            b"" if key is None else key.read_bytes(),
+            config.certificate.read_bytes(),
+        )
 
     # The conversation
 
@@ -519,8 +532,10 @@ class Connection:
         return lambda frame: shape(protocol, frame)
 
     def closed(self, protocol: ChargePointProtocol, why: str) -> None:
-        if protocol.peer is not None:
-            protocol.peer.connection_lost(f"the connection is lost: {why}")
+        if protocol.conversation is not None:
+            protocol.conversation.connection_lost(
+                f"the connection is lost: {why}"
+            )
         if self._protocol is protocol:
             self._protocol = self.peer = None
             self.station.disconnected()
@@ -536,6 +551,16 @@ class Connection:
         gone, self._gone = self._gone, None
         if gone is not None:
             gone.callback(None)
+
+
+def _private(key: bytes, chain: bytes) -> PrivateCertificate:
+    """
+    @param chain: a certificate, and those that vouch for it, as PEM.
+    """
+    certificate: PrivateCertificate = PrivateCertificate.loadPEM(
+        key + b"\n" + chain
+    )
+    return certificate
 
 
 def _der(certificate: Any) -> bytes:

@@ -334,9 +334,7 @@ class OfflineTests(SynchronousTestCase):
                 "TransactionMessageRetryInterval": "10",
             }
         )
-        world.answers["StopTransaction"] = CallFailed(
-            ErrorCode.INTERNAL_ERROR
-        )
+        world.answers["StopTransaction"] = CallFailed(ErrorCode.INTERNAL_ERROR)
         world.station.unplug(1)
         sent = []
         for _ in range(60):

@@ -25,6 +25,9 @@ from ocpp_tw.peer import Peer
 NEW_YEAR = 1767225600.0
 
 
+ONE = (ConnectorConfig(1),)
+
+
 class Wire:
     """
     Frames in order, in both directions, none within another.
@@ -63,7 +66,7 @@ class World:
 
     def __init__(
         self,
-        connectors: Any = (ConnectorConfig(1),),
+        connectors: Any = ONE,
         **options: Any,
     ) -> None:
         keys = options.pop("keys", {})
