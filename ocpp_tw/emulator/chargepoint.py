@@ -25,7 +25,6 @@ from ..errors import (
     StationNotConnected,
 )
 from ..ocpp.messages import Call, Payload
-from ..ocpp.times import iso
 from ..peer import Answer, Peer
 from . import profiles
 from .authorization import (
@@ -35,7 +34,7 @@ from .authorization import (
     is_valid,
     same_tag,
 )
-from .clock import Agenda
+from .clock import Agenda, iso
 from .config import ConnectorConfig, StationConfig
 from .connector import (
     AVAILABLE,

@@ -11,6 +11,18 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
+from ..ocpp.times import write_time
+
+
+def iso(seconds: float) -> str:
+    """
+    A time as we write it.
+
+    >>> iso(0)
+    '1970-01-01T00:00:00.000Z'
+    """
+    return write_time(round(seconds * 1000))
+
 
 @implementer(IReactorTime)
 class FastClock:

@@ -15,11 +15,12 @@ from ..errors import CallFailed, ErrorCode, OCPPError
 from ..ocpp.actions import FROM_STATION, TO_STATION
 from ..ocpp.messages import Call, Payload
 from ..ocpp.schemas import REQUESTS, refusal
-from ..ocpp.times import iso, parse_time
+from ..ocpp.times import parse_time
 from ..ocpp.versions import Version
 from ..peer import Answer
 from . import profiles, security, transfers
 from .chargepoint import ChargePoint
+from .clock import iso
 from .connector import (
     AVAILABLE,
     FAULTED,

@@ -89,9 +89,7 @@ class Emulator(MultiService):
         self.broken: dict[str, BadConfig] = {}
 
     def _make_station(self, config: StationConfig) -> ChargePoint:
-        return ChargePoint(
-            config, self._reactor, state=State(config.folder)
-        )
+        return ChargePoint(config, self._reactor, state=State(config.folder))
 
     def startService(self) -> None:
         super().startService()

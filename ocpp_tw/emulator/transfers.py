@@ -19,8 +19,9 @@ from twisted.internet.task import deferLater
 
 from ..errors import OCPPError
 from ..ocpp.messages import Payload
-from ..ocpp.times import iso, parse_time
+from ..ocpp.times import parse_time
 from .chargepoint import ChargePoint
+from .clock import iso
 from .connector import Connector
 
 

@@ -12,12 +12,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from ocpp_tw.emulator.chargepoint import ChargePoint
+from ocpp_tw.emulator.clock import iso
 from ocpp_tw.emulator.config import ConnectorConfig, StationConfig
 from ocpp_tw.emulator.keys import Given
 from ocpp_tw.errors import CallFailed
 from ocpp_tw.ocpp.messages import Call
 from ocpp_tw.ocpp.schemas import REQUESTS, RESPONSES
-from ocpp_tw.ocpp.times import iso
 from ocpp_tw.peer import Peer
 
 
