@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from ..errors import BadConfig
@@ -75,11 +75,14 @@ class Emulator(MultiService):
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         reactor: Any,
         lines: Lines | None = None,
         make: MakeStation | None = None,
     ) -> None:
+        """
+        @param path: the folder; None for no stations at all.
+        """
         super().__init__()
         self._path = path
         self._reactor = reactor
@@ -102,26 +105,31 @@ class Emulator(MultiService):
         self.stations.clear()
         return stopping
 
-    def reload(self, path: Path | None = None) -> Deferred[None]:
+    def reload(self, path: Path | None) -> Deferred[None]:
         """
         Look into the folder again: new stations come, removed ones leave,
         changed ones start again, and the others notice nothing.
 
-        @param path: the folder, if it is another one now.
+        @param path: the folder, which may be another one now.
         """
-        self._path = path or self._path
+        self._path = path
         return Deferred.fromCoroutine(self._reload())
 
     async def _reload(self) -> None:
         wanted = self._read()
-        for name, service in list(self.stations.items()):
-            if wanted.get(name) != service.station.config:
-                await self.remove(name)
+        leaving = [
+            Deferred.fromCoroutine(self.remove(name))
+            for name, service in list(self.stations.items())
+            if wanted.get(name) != service.station.config
+        ]
+        await gatherResults(leaving, consumeErrors=True)
         for name, config in wanted.items():
             if name not in self.stations and self.running:
                 self.add(config)
 
     def _read(self) -> dict[str, StationConfig]:
+        if self._path is None:
+            return {}
         try:
             good, self.broken = read_folders(self._path)
         except BadConfig as e:
