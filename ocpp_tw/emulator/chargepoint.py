@@ -6,7 +6,7 @@ What a central system may ask of it is in L{operations}.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from random import Random
 from typing import Any, Protocol
@@ -140,6 +140,7 @@ class ChargePoint:
         "clock",
         "config",
         "connectors",
+        "errands",
         "files",
         "findings",
         "firmware",
@@ -187,6 +188,8 @@ class ChargePoint:
         self.transfers: dict[str, Any] | None = None
         #: Certificates and what else the security extension keeps.
         self.security: Any = None
+        #: What others do at this charge point, by the names in its agenda.
+        self.errands: Mapping[str, Callable[[int], None]] | None = None
         self._peer: Peer | None = None
         self._rebooted = True
         self._furnish(self.state.load())
@@ -212,6 +215,10 @@ class ChargePoint:
         The time, as this charge point believes it to be.
         """
         return iso(self.now + self.skew)
+
+    @property
+    def is_connected(self) -> bool:
+        return self._peer is not None
 
     @property
     def is_online(self) -> bool:
@@ -415,7 +422,10 @@ class ChargePoint:
         """
         It is time for something of the agenda.
         """
-        getattr(self, f"_do_{what}")(number)
+        if self.errands is not None and what in self.errands:
+            self.errands[what](number)
+        else:
+            getattr(self, f"_do_{what}")(number)
 
     # Boot and heartbeat (sections 4.2 and 4.6)
 

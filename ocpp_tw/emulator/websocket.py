@@ -328,6 +328,17 @@ class Connection:
         self._gone: Deferred[None] | None = None
         station.line = self
 
+    @property
+    def protocol(self) -> ChargePointProtocol | None:
+        """
+        What it is connected with now.
+        """
+        return self._protocol
+
+    @property
+    def reactor(self) -> Any:
+        return self._lines.reactor
+
     # What the station may do
 
     def start(self) -> None:
@@ -526,10 +537,13 @@ class Connection:
     def _sender(
         self, protocol: ChargePointProtocol
     ) -> Callable[[bytes], object]:
-        shape = self.shape
-        if shape is None:
-            return protocol.send_text
-        return lambda frame: shape(protocol, frame)
+        def send(frame: bytes) -> None:
+            if self.shape is None:
+                protocol.send_text(frame)
+            else:
+                self.shape(protocol, frame)
+
+        return send
 
     def closed(self, protocol: ChargePointProtocol, why: str) -> None:
         if protocol.conversation is not None:
