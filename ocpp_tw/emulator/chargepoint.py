@@ -10,10 +10,12 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from random import Random
 from typing import Any, Protocol
+from zlib import crc32
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -134,7 +136,9 @@ class ChargePoint:
 
     __slots__ = (
         "_peer",
+        "_random",
         "_rebooted",
+        "_seed",
         "agenda",
         "cache",
         "clock",
@@ -151,7 +155,6 @@ class ChargePoint:
         "outbox",
         "powered",
         "profiles",
-        "random",
         "registration",
         "reservations",
         "security",
@@ -174,7 +177,8 @@ class ChargePoint:
         self.config = config
         self.clock = clock
         self.state = state or State()
-        self.random = Random(f"{seed} {config.identity}")
+        self._seed = seed
+        self._random: Random | None = None
         self.habits = habits
         self.files = files
         self.findings = findings or Findings()
@@ -202,6 +206,16 @@ class ChargePoint:
     @property
     def identity(self) -> str:
         return self.config.identity
+
+    @property
+    def random(self) -> Random:
+        """
+        Its own chance: the same with the same seed.
+        """
+        # Many never need it, and it is large.
+        if self._random is None:
+            self._random = Random(f"{self._seed} {self.identity}")
+        return self._random
 
     @property
     def now(self) -> float:
@@ -252,7 +266,7 @@ class ChargePoint:
     def _make_connector(self, config: ConnectorConfig) -> Connector:
         meter = Meter(
             Supply.of(config.voltage, config.power),
-            seed=self.random.randrange(1 << 16),
+            seed=crc32(f"{self._seed} {self.identity} {config.id}".encode()),
             energy=float(config.meter_value),
         )
         meter.advance(self.now)
@@ -867,7 +881,9 @@ class ChargePoint:
         for connector in self.connectors.values():
             if connector.transaction is not None:
                 self.stop(connector, "Other")
-        await self._flush()
+        while self.is_online and self.outbox:
+            self.flush()
+            await deferLater(self.clock, 0.1, lambda: None)
         self.agenda.clear()
         self.save()
 

@@ -12,6 +12,7 @@ OCPP-J: an emulated station's connection to a central system.
 from __future__ import annotations
 
 from base64 import b64encode
+from collections import deque
 from collections.abc import Callable
 from random import getrandbits
 from typing import Any
@@ -22,6 +23,7 @@ from autobahn.twisted.websocket import (
     WebSocketClientFactory,
     WebSocketClientProtocol,
 )
+from autobahn.websocket.protocol import TrafficStats
 from autobahn.websocket.types import ConnectingRequest
 from twisted.internet.abstract import isIPAddress
 from twisted.internet.defer import Deferred, succeed
@@ -50,6 +52,10 @@ from .security import safe_of
 
 GOING_AWAY = 1001
 NORMAL = 1000
+
+#: How long the central system has to answer a ping, in seconds of ours; it
+#: is looked at when the next ping is due.
+PONG_DEADLINE = 20.0
 
 #: The longest message we take, in octets.
 LONGEST = 1 << 20
@@ -121,6 +127,21 @@ def whole_text(segment: bytes) -> bytes | None:
     return None
 
 
+#: What a connection does not need any more once it is open.
+_OF_HANDSHAKE = frozenset(
+    (
+        "http_headers",
+        "http_request_data",
+        "http_response_data",
+        "http_status_line",
+        "websocket_key",
+    )
+)
+
+#: What may be shared: it is replaced, and never changed.
+_PLAIN = frozenset((bool, int, bytes, str))
+
+
 class ChargePointProtocol(WebSocketClientProtocol):
     """
     One connection.
@@ -132,7 +153,7 @@ class ChargePointProtocol(WebSocketClientProtocol):
 
     connection: Connection
     conversation: Peer | None = None
-    _waits_for_pong = False
+    _pinged_at: float | None = None
 
     def onConnecting(self, details: Any) -> ConnectingRequest:
         return self.connection.request()
@@ -147,15 +168,28 @@ class ChargePointProtocol(WebSocketClientProtocol):
             )
 
     def onOpen(self) -> None:
-        # What the handshake was made of is of no use any more.
-        for name in (
-            "http_headers",
-            "http_request_data",
-            "http_response_data",
-            "http_status_line",
-        ):
-            setattr(self, name, None)
+        self._shed()
         self.conversation = self.connection.opened(self)
+
+    def _shed(self) -> None:
+        """
+        Keep no more than what makes this connection different from others.
+
+        Autobahn gives every connection more than a hundred attributes, and
+        nearly all of them stay what they are with all others.
+        """
+        kind, own = type(self), {}
+        for name, value in vars(self).items():
+            if name in _OF_HANDSHAKE:
+                value = None
+            if value is None or value.__class__ in _PLAIN:
+                if name not in kind.__dict__:
+                    setattr(kind, name, value)
+                if kind.__dict__[name] == value:
+                    continue
+            if name not in ("send_queue", "trafficStats"):
+                own[name] = value
+        self.__dict__ = own
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -179,17 +213,19 @@ class ChargePointProtocol(WebSocketClientProtocol):
             self.conversation.frame_received(payload)
 
     def onPong(self, payload: bytes) -> None:
-        self._waits_for_pong = False
+        self._pinged_at = None
 
     def ping(self) -> None:
         """
         Ask for a sign of life; the line is dead if there was none before.
         """
-        if self._waits_for_pong:
+        now = self.connection.reactor.seconds()
+        if self._pinged_at is None:
+            if self.state == self.STATE_OPEN:
+                self._pinged_at = now
+                self.sendPing()
+        elif now - self._pinged_at >= PONG_DEADLINE:
             self.transport.abortConnection()
-        elif self.state == self.STATE_OPEN:
-            self._waits_for_pong = True
-            self.sendPing()
 
     def send_text(self, payload: bytes) -> None:
         if self.state == self.STATE_OPEN:
@@ -204,6 +240,22 @@ class ChargePointProtocol(WebSocketClientProtocol):
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
         self.connection.closed(self, f"{code} {reason or ''}".strip())
+
+
+class _Late:
+    """
+    An attribute that is made when it is first asked for.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        value = instance.__dict__[self._name] = self._make()
+        return value
 
 
 class _Factory(WebSocketClientFactory):
@@ -234,7 +286,14 @@ class _Factory(WebSocketClientFactory):
         self.kind = type(
             "ChargePointProtocol",
             (ChargePointProtocol,),
-            {**options, "CONFIG_ATTRS": (), "factory": self},
+            {
+                **options,
+                "CONFIG_ATTRS": (),
+                "factory": self,
+                # Nobody looks at the one, and hardly anything needs the other.
+                "trafficStats": TrafficStats(),
+                "send_queue": _Late(deque),
+            },
         )
 
 
