@@ -15,7 +15,6 @@ from zlib import crc32
 from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -135,6 +134,7 @@ class ChargePoint:
     log = Logger()
 
     __slots__ = (
+        "_drained",
         "_peer",
         "_random",
         "_rebooted",
@@ -194,6 +194,7 @@ class ChargePoint:
         self.security: Any = None
         #: What others do at this charge point, by the names in its agenda.
         self.errands: Mapping[str, Callable[[int], None]] | None = None
+        self._drained: Deferred[None] | None = None
         self._peer: Peer | None = None
         self._rebooted = True
         self._furnish(self.state.load())
@@ -874,16 +875,20 @@ class ChargePoint:
     def _do_reboot(self, number: int) -> None:
         self.reboot()
 
-    async def leave(self) -> None:
+    async def leave(self, patiently: bool = False) -> None:
         """
         Go out of service for good: end what runs, say what is to be said.
+
+        @param patiently: whether to wait for a line that is down.
         """
         for connector in self.connectors.values():
             if connector.transaction is not None:
                 self.stop(connector, "Other")
-        while self.is_online and self.outbox:
+        while self.outbox and (patiently or self.is_online):
+            # There may be others that leave: they wait for the same.
+            drained = self._drained = self._drained or Deferred()
             self.flush()
-            await deferLater(self.clock, 0.1, lambda: None)
+            await drained
         self.agenda.clear()
         self.save()
 
@@ -1265,6 +1270,9 @@ class ChargePoint:
         if again is not None:
             interval = self.keys.number("TransactionMessageRetryInterval")
             self.agenda.after(interval * again, "retry")
+        drained, self._drained = self._drained, None
+        if drained is not None:
+            drained.callback(None)
 
     def _do_retry(self, number: int) -> None:
         self.flush()

@@ -154,8 +154,10 @@ class Fleet(Service):
         """
         End every transaction, and say what is still to be said.
         """
+        for life in self.lives:
+            life.stop()
         leaving = [
-            Deferred.fromCoroutine(station.leave())
+            Deferred.fromCoroutine(station.leave(patiently=True))
             for station in self.stations
         ]
         await DeferredList(leaving, consumeErrors=True)

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import treq
 from attrs import field, frozen
 
 from ..errors import BadConfig, OCPPError
@@ -399,6 +398,8 @@ def over_rest(base: str) -> Operator:
 
     @param base: C{http://localhost:9220}
     """
+
+    import treq
 
     async def command(
         identity: str, action: str, payload: Mapping[str, Any]

@@ -93,6 +93,15 @@ class RandomSessions:
         self._plan("drop", 0, self._rates.drops)
         self._plan("cut", 0, self._rates.cuts)
 
+    def stop(self) -> None:
+        """
+        Nobody comes any more.
+        """
+        errands = self._station.errands or {}
+        for number in self._station.connectors:
+            for what in errands:
+                self._station.agenda.forget(what, number)
+
     def _plan(self, what: str, number: int, per_day: float) -> None:
         if per_day <= 0:
             return
@@ -162,7 +171,8 @@ class RandomSessions:
         line = self._station.line
         if line is not None:
             line.cut()
-            line.again(self._random.uniform(5, 120))
+            pause = self._random.uniform(5, 600)
+            self._station.clock.callLater(pause, line.again, 0.0)
         self._plan("drop", 0, self._rates.drops)
 
     def _cut(self, number: int) -> None:

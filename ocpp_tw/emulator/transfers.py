@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-import treq
 from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -46,6 +45,8 @@ class HTTPFiles:
     Files over HTTP and HTTPS.
     """
 
+    # treq is imported late: a fleet that moves no files needs no room for it.
+
     def __init__(self, agent: Any = None) -> None:
         """
         @param agent: as L{treq} takes it; its own, if None.
@@ -69,6 +70,8 @@ class HTTPFiles:
         """
         @raise TransferFailed: it cannot be had.
         """
+        import treq
+
         _check_scheme(url)
         parts: list[bytes] = []
         try:
@@ -83,6 +86,8 @@ class HTTPFiles:
         return b"".join(parts)
 
     async def _send(self, method: str, url: str, body: bytes) -> int:
+        import treq
+
         _check_scheme(url)
         try:
             response = await treq.request(

@@ -231,6 +231,15 @@ class ChargePointProtocol(WebSocketClientProtocol):
         if self.state == self.STATE_OPEN:
             self.transport.write(masked_frame(payload))
 
+    @property
+    def is_closing(self) -> bool:
+        """
+        Whether a goodbye was said, and waits for its answer.
+        """
+        return bool(
+            self.state != self.STATE_OPEN or self.transport.disconnecting
+        )
+
     def say_goodbye(self, code: int, reason: str) -> None:
         # Autobahn's sendClose refuses every code of the standard but 1000.
         if self.state == self.STATE_OPEN:
@@ -318,6 +327,23 @@ class Lines:
         self.timeout = timeout
         self.witness = witness
         self.factory = _Factory(reactor)
+
+    def endpoint(self, station: ChargePoint) -> IStreamClientEndpoint:
+        """
+        @raise BadConfig: a certificate cannot be used.
+        """
+        reactor, url = self.reactor, urlsplit(station.config.url)
+        host, is_tls = url.hostname or "", url.scheme == "wss"
+        port = url.port or (443 if is_tls else 80)
+        endpoint: IStreamClientEndpoint
+        # What is an address needs no thread that looks it up.
+        if isIPAddress(host):
+            endpoint = TCP4ClientEndpoint(reactor, host, port)
+        else:
+            endpoint = HostnameEndpoint(reactor, host, port)
+        if not is_tls:
+            return endpoint
+        return wrapClientTLS(_tls(station, host), endpoint)
 
     def connect(self, station: ChargePoint) -> Connection:
         """
@@ -455,7 +481,7 @@ class Connection:
     def _connect(self) -> None:
         self._retry = None
         try:
-            endpoint = self._endpoint()
+            endpoint = self._lines.endpoint(self.station)
         except BadConfig as e:
             self._failed(Failure(e))
             return
@@ -497,8 +523,7 @@ class Connection:
         if self.wanted and self._attempt is None:
             if self._protocol is None:
                 self._connect()
-            else:
-                # The goodbye before is not answered yet.
+            elif self._protocol.is_closing:
                 self._try_after(1.0)
 
     # Where, and with what
@@ -524,56 +549,6 @@ class Connection:
             return {}
         basic = b64encode(f"{self.station.identity}:{key}".encode())
         return {"Authorization": f"Basic {basic.decode()}"}
-
-    def _endpoint(self) -> IStreamClientEndpoint:
-        """
-        @raise BadConfig: a certificate cannot be used.
-        """
-        reactor, url = self._lines.reactor, urlsplit(self.station.config.url)
-        host, is_tls = url.hostname or "", url.scheme == "wss"
-        port = url.port or (443 if is_tls else 80)
-        endpoint: IStreamClientEndpoint
-        # What is an address needs no thread that looks it up.
-        if isIPAddress(host):
-            endpoint = TCP4ClientEndpoint(reactor, host, port)
-        else:
-            endpoint = HostnameEndpoint(reactor, host, port)
-        if not is_tls:
-            return endpoint
-        return wrapClientTLS(self._tls(host), endpoint)
-
-    def _tls(self, host: str) -> Any:
-        try:
-            return optionsForClientTLS(
-                host,
-                trustRoot=self._trusted(),
-                clientCertificate=self._own_certificate(),
-            )
-        except Exception as e:
-            raise BadConfig(f"TLS to {host}: {e}") from e
-
-    def _trusted(self) -> Any:
-        roots = []
-        if self.station.security is not None:
-            use = "CentralSystemRootCertificate"
-            for root in safe_of(self.station).of(use):
-                roots.append(Certificate.load(_der(root)))
-        if self.station.config.ca is not None:
-            roots += _certificates(self.station.config.ca.read_bytes())
-        return trustRootFromCertificates(roots) if roots else None
-
-    def _own_certificate(self) -> PrivateCertificate | None:
-        config = self.station.config
-        safe = self.station.security
-        if safe is not None and safe.chain and safe.key:
-            return _private(safe.key_pem(), safe.chain.encode())
-        if config.certificate is None:
-            return None
-        key = config.private_key
-        return _private(
-            b"" if key is None else key.read_bytes(),
-            config.certificate.read_bytes(),
-        )
 
     # The conversation
 
@@ -624,6 +599,42 @@ class Connection:
         gone, self._gone = self._gone, None
         if gone is not None:
             gone.callback(None)
+
+
+def _tls(station: ChargePoint, host: str) -> Any:
+    try:
+        return optionsForClientTLS(
+            host,
+            trustRoot=_trusted(station),
+            clientCertificate=_own_certificate(station),
+        )
+    except Exception as e:
+        raise BadConfig(f"TLS to {host}: {e}") from e
+
+
+def _trusted(station: ChargePoint) -> Any:
+    roots = []
+    if station.security is not None:
+        use = "CentralSystemRootCertificate"
+        for root in safe_of(station).of(use):
+            roots.append(Certificate.load(_der(root)))
+    if station.config.ca is not None:
+        roots += _certificates(station.config.ca.read_bytes())
+    return trustRootFromCertificates(roots) if roots else None
+
+
+def _own_certificate(station: ChargePoint) -> PrivateCertificate | None:
+    config = station.config
+    safe = station.security
+    if safe is not None and safe.chain and safe.key:
+        return _private(safe.key_pem(), safe.chain.encode())
+    if config.certificate is None:
+        return None
+    key = config.private_key
+    return _private(
+        b"" if key is None else key.read_bytes(),
+        config.certificate.read_bytes(),
+    )
 
 
 def _private(key: bytes, chain: bytes) -> PrivateCertificate:
