@@ -148,6 +148,7 @@ class Faults:
         protocol = self._dead = self.connection.protocol
         if protocol is not None:
             protocol.transport.pauseProducing()
+            protocol.sendPing = lambda *args: None
 
     def _slow(self, amount: float | None) -> None:
         """

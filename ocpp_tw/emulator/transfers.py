@@ -45,13 +45,20 @@ class HTTPFiles:
     Files over HTTP and HTTPS.
     """
 
-    # treq is imported late: a fleet that moves no files needs no room for it.
+    def __init__(self, client: Any = None) -> None:
+        """
+        @param client: L{treq}, if None, or what stands for it.
+        """
+        self._client = client
 
-    def __init__(self, agent: Any = None) -> None:
-        """
-        @param agent: as L{treq} takes it; its own, if None.
-        """
-        self._agent = agent
+    @property
+    def client(self) -> Any:
+        # A fleet that moves no files needs no room for treq.
+        if self._client is None:
+            import treq
+
+            self._client = treq
+        return self._client
 
     async def upload(self, url: str, name: str, body: bytes) -> None:
         """
@@ -70,15 +77,13 @@ class HTTPFiles:
         """
         @raise TransferFailed: it cannot be had.
         """
-        import treq
-
         _check_scheme(url)
         parts: list[bytes] = []
         try:
-            response = await treq.get(url, agent=self._agent, timeout=TIMEOUT)
+            response = await self.client.get(url, timeout=TIMEOUT)
             if response.code != 200:
                 raise TransferFailed(f"{url}: {response.code}")
-            await treq.collect(response, _collector(parts))
+            await response.collect(_collector(parts))
         except OCPPError:
             raise
         except Exception as e:
@@ -86,14 +91,12 @@ class HTTPFiles:
         return b"".join(parts)
 
     async def _send(self, method: str, url: str, body: bytes) -> int:
-        import treq
-
         _check_scheme(url)
         try:
-            response = await treq.request(
-                method, url, data=body, agent=self._agent, timeout=TIMEOUT
+            response = await self.client.request(
+                method, url, data=body, timeout=TIMEOUT
             )
-            await treq.content(response)
+            await response.content()
         except Exception as e:
             raise TransferFailed(f"{url}: {e}") from e
         return int(response.code)

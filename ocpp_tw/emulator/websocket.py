@@ -103,28 +103,30 @@ def masked_frame(payload: bytes, opcode: int = 0x81) -> bytes:
     return head + key + masked
 
 
-def whole_text(segment: bytes) -> bytes | None:
+def whole_texts(segment: bytes) -> list[bytes] | None:
     """
-    The payload of a segment that is exactly one text frame of a server.
+    The payloads of a segment that is nothing but small text frames of a
+    server, each of them whole.
 
-    >>> whole_text(b"\\x81\\x02{}")
-    b'{}'
-    >>> whole_text(b"\\x81\\x03{}") is None
+    >>> whole_texts(b"\\x81\\x02{}\\x81\\x02[]")
+    [b'{}', b'[]']
+    >>> whole_texts(b"\\x81\\x03{}") is None
     True
     """
-    size = len(segment)
-    if size < 2 or segment[0] != 0x81:
-        return None
-    length = segment[1]
-    if length < 126:
-        return segment[2:] if length == size - 2 else None
-    if (
-        length == 126
-        and size > 3
-        and (segment[2] << 8 | segment[3] == size - 4)
-    ):
-        return segment[4:]
-    return None
+    texts, at, size = [], 0, len(segment)
+    while at < size:
+        if segment[at] != 0x81 or at + 4 > size:
+            return None
+        length = segment[at + 1]
+        at += 2
+        if length == 126:
+            length = segment[at] << 8 | segment[at + 1]
+            at += 2
+        elif length > 126:
+            return None
+        texts.append(segment[at : at + length])
+        at += length
+    return texts if at == size else None
 
 
 #: What a connection does not need any more once it is open.
@@ -202,11 +204,19 @@ class ChargePointProtocol(WebSocketClientProtocol):
             and self.current_frame is None
             and not self.inside_message
         ):
-            text = whole_text(data)
-            if text is not None:
-                self.conversation.frame_received(text)
+            texts = whole_texts(data)
+            if texts is not None:
+                self._receive(texts)
                 return
         self._dataReceived(data)
+
+    def _receive(self, texts: list[bytes]) -> None:
+        for text in texts:
+            # One of them may have ended the conversation.
+            if self.conversation is not None and (
+                self.state == self.STATE_OPEN
+            ):
+                self.conversation.frame_received(text)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if self.conversation is not None:

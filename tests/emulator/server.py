@@ -152,11 +152,12 @@ class Server:
             self.flush()
 
     def flush(self) -> None:
-        for _ in range(1000):
-            moved = [pump.pump() for pump in list(self.pumps)]
+        idle = 0
+        while idle < 3:
+            # What is sent in one turn may be put on the wire in the next.
             self.clock.advance(0)
-            if not any(moved):
-                return
+            moved = [pump.pump() for pump in list(self.pumps)]
+            idle = 0 if any(moved) else idle + 1
 
     def call(self, identity: str, action: str, **payload: Any) -> Any:
         results: list[Any] = []

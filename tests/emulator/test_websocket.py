@@ -30,7 +30,11 @@ from .server import Server
 URL = "ws://localhost:9220/ocpp"
 
 
-class StationTests(SynchronousTestCase):
+class AtServer(SynchronousTestCase):
+    """
+    A test with one station at a server.
+    """
+
     def setUp(self) -> None:
         self.server = Server()
         self.backend = self.server.backend
@@ -49,6 +53,8 @@ class StationTests(SynchronousTestCase):
         self.server.pass_time()
         return station, connection
 
+
+class StationTests(AtServer):
     def test_charges(self) -> None:
         """
         A station boots, charges when it is told to, and says so.
@@ -101,7 +107,7 @@ class StationTests(SynchronousTestCase):
         """
         A line that breaks is tried again, and the station boots again.
         """
-        station, connection = self.come()
+        station, _ = self.come()
         for link in self.server.router.stations():
             link.close(1012, "restart")
         self.server.pass_time(10)
@@ -138,7 +144,7 @@ class StationTests(SynchronousTestCase):
         self.assertEqual(own, [])
 
 
-class FaultTests(StationTests):
+class FaultTests(AtServer):
     """
     What goes wrong on the wire, and what comes of it.
     """
@@ -229,9 +235,41 @@ class FaultTests(StationTests):
         A socket that nobody is at is found out by pings.
         """
         station, faults = self.faulty()
+        station.keys.put("WebSocketPingInterval", "25")
+        station.plan_ping()
         faults.happen("half-open")
         self.beat(station)
         self.assertEqual(self.backend.actions(), [])
+        self.server.pass_time(60)
+        self.assertIn("BootNotification", self.backend.actions())
+        self.assertTrue(station.is_online)
+
+    def test_slow(self) -> None:
+        """
+        What is not read for a while is read afterwards.
+        """
+        _, faults = self.faulty()
+        protocol = faults.connection.protocol
+        assert protocol is not None
+        read: list[str] = []
+        protocol.transport.pauseProducing = lambda: read.append("no")
+        protocol.transport.resumeProducing = lambda: read.append("yes")
+        faults.happen("slow", 5)
+        self.server.pass_time(4)
+        self.assertEqual(read, ["no"])
+        self.server.pass_time(1)
+        self.assertEqual(read, ["no", "yes"])
+
+    def test_binary(self) -> None:
+        """
+        A message in a binary frame does no harm to what follows.
+        """
+        station, faults = self.faulty()
+        faults.happen("binary")
+        self.beat(station)
+        self.server.pass_time(40)
+        self.beat(station)
+        self.assertIn("Heartbeat", self.backend.actions())
 
     def test_subprotocol(self) -> None:
         """
