@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import frozen
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import (
     SSL4ServerEndpoint,
     TCP4ServerEndpoint,
@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 
 from .config import Config
 from .database import MEMORY
+from .emulator.service import Emulator
 from .errors import BadConfig
 from .interfaces import IBackend
 from .journal import Journal
@@ -67,6 +68,7 @@ class CentralSystem(MultiService):
         )
         self.router = Router(self.journal, reactor)
         self.backend = self._make_backend(config)
+        self.emulator = Emulator(emulator_path(config), reactor)
         self.certificates = Certificates(config.tls)
         self.front = Front(self.router, config, reactor, lambda: self.is_ready)
         self._ports: list[IListeningPort] = []
@@ -154,6 +156,7 @@ class CentralSystem(MultiService):
         self.router.use(self.backend)
         self.backend.setServiceParent(self)
         self._signals.setServiceParent(self)
+        self.emulator.setServiceParent(self)
         super().startService()
         for port in self._ports:
             port.startReading()  # type: ignore[attr-defined]
@@ -189,6 +192,7 @@ class CentralSystem(MultiService):
             self._replace_backend(backend)
         if ports is not None:
             await self._replace_ports(ports)
+        await self.emulator.reload(emulator_path(new))
         self.config = new
         self.log.info("reloaded")
 
@@ -264,6 +268,8 @@ class CentralSystem(MultiService):
         """
         Stop listening, and tell the stations goodbye.
         """
+        # Ours end their transactions while somebody answers them.
+        await self.emulator.reload(None)
         ports, self._ports = self._ports, []
         for port in ports:
             await maybeDeferred(port.stopListening)
@@ -280,6 +286,45 @@ class CentralSystem(MultiService):
         await self._leave()
         await super().stopService()
         await self.journal.stopService()
+
+
+class EmulatorAlone(MultiService):
+    """
+    Emulated stations without a central system: C{[main] master = no}.
+    """
+
+    log = Logger()
+
+    def __init__(self, load: Callable[[], Config], reactor: Any) -> None:
+        super().__init__()
+        self._load = load
+        self.emulator = Emulator(emulator_path(load()), reactor)
+        self.emulator.setServiceParent(self)
+        signals = Signals(
+            {signal.SIGHUP: self.reload, signal.SIGQUIT: reactor.stop}, reactor
+        )
+        signals.setServiceParent(self)
+
+    def reload(self) -> Deferred[None]:
+        """
+        Read the configuration and the folder of stations again.
+        """
+        try:
+            path = emulator_path(self._load())
+        except BadConfig as e:
+            self.log.error(
+                "not reloaded, nothing has changed: {error}", error=e
+            )
+            return succeed(None)
+        return self.emulator.reload(path)
+
+
+def emulator_path(config: Config) -> Path | None:
+    """
+    The folder of the emulated stations, if there are to be any.
+    """
+    emulator = config.emulator
+    return Path(emulator.path) if emulator.enable else None
 
 
 def journal_path(config: Config) -> str:

@@ -121,8 +121,12 @@ def makeService(options: Options) -> IService:
     """
     from twisted.internet import reactor
 
-    from .service import CentralSystem
+    from .service import CentralSystem, EmulatorAlone
 
+    loaded: config.Config = options["loaded"]
+    if loaded.emulator.enable and not loaded.main.master:
+        alone: IService = EmulatorAlone(options["load"], reactor)
+        return alone
     service = CentralSystem(options["load"], reactor)
     try:
         # Now, while somebody reads what we say.

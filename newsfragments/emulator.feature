@@ -1,0 +1,1 @@
+Emulated charge points of OCPP 1.6-J: `[process/ChargePoint] enable = yes` runs those of `conf/cp` beside the central system, `[main] master = no` runs them alone, and `ocpp-cp run|fleet|scenario` runs them by hand.

@@ -1,0 +1,464 @@
+"""
+Running scenarios, and reporting how they went.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import orjson
+from attrs import define, evolve, field, frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+from ..errors import OCPPError
+from ..ocpp.messages import BadFrame, Call, CallError, CallResult, parse
+from .chargepoint import ChargePoint, Habits
+from .clock import FastClock, iso
+from .config import ConnectorConfig, StationConfig
+from .faults import Faults
+from .keys import Given
+from .meter import Vehicle
+from .scenario import Check, Operator, Scenario, Step, fill_in, no_operator
+from .websocket import Backoff, Connection, Lines
+
+
+#: How often it is looked whether what is expected has come, in seconds.
+_LOOK = 0.02
+
+
+class Failed(Exception):
+    """
+    What was expected did not happen.
+    """
+
+
+@frozen
+class Result:
+    """
+    How a scenario went.
+
+    @ivar seconds: of ours.
+    @ivar failure: the line, and what was wrong; None if nothing.
+    @ivar findings: what the central system did that it should not.
+    """
+
+    scenario: Scenario
+    seconds: float
+    failure: str | None = None
+    findings: Sequence[str] = ()
+
+
+@frozen
+class _Said:
+    """
+    A Call that was answered, or not.
+
+    @ivar kind: outgoing or incoming.
+    """
+
+    kind: str
+    call: Call
+    reply: bytes | None
+
+    def answer(self) -> CallResult | CallError | None:
+        if self.reply is None:
+            return None
+        try:
+            message = parse(self.reply)
+        except BadFrame:
+            return None
+        return None if isinstance(message, Call) else message
+
+
+@define
+class _Transcript:
+    """
+    What was said; see L{ocpp_tw.peer.Witness}.
+
+    @ivar read: how far each expectation has come, by kind and action.
+    """
+
+    said: list[_Said] = field(factory=list)
+    started: list[Call] = field(factory=list)
+    read: dict[tuple[str, str], int] = field(factory=dict)
+
+    def answered(self, call: Call, frame: bytes, reply: bytes) -> None:
+        self.said.append(_Said("incoming", call, reply))
+
+    def asked(self, call: Call, frame: bytes) -> None:
+        self.started.append(call)
+
+    def was_answered(
+        self, call: Call, frame: bytes, reply: bytes | None
+    ) -> None:
+        self.said.append(_Said("outgoing", call, reply))
+
+    def stray(self, frame: bytes, why: str) -> None:
+        pass
+
+    def next(self, verb: str, kind: str, action: str) -> _Said | None:
+        """
+        The next of those that were not looked at yet.
+        """
+        place = verb, action
+        for index in range(self.read.get(place, 0), len(self.said)):
+            one = self.said[index]
+            if one.kind == kind and one.call.action == action:
+                self.read[place] = index + 1
+                return one
+        return None
+
+    def transaction(self) -> int:
+        """
+        The id of the last transaction; 0 if there was none.
+        """
+        for one in reversed(self.said):
+            answer = one.answer()
+            if one.call.action == "StartTransaction" and isinstance(
+                answer, CallResult
+            ):
+                return int(answer.payload.get("transactionId", 0))
+        return 0
+
+
+class Run:
+    """
+    One scenario, being run.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        config: StationConfig,
+        reactor: Any,
+        operator: Operator = no_operator,
+        lines: Lines | None = None,
+        speed: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        settings = {step.verb: step for step in scenario.settings}
+        speed = float(_said(settings, "speed", speed))
+        self._seed = int(_said(settings, "seed", seed))
+        self._scenario = scenario
+        self._reactor = reactor
+        self._operator = operator
+        self._random = Random(f"{self._seed} {scenario.name}")
+        self._tag = f"T{self._random.getrandbits(40):010X}"
+        self._strict = False
+        self.transcript = _Transcript()
+        self.station = ChargePoint(
+            _configured(config, scenario.settings),
+            FastClock(reactor, speed),
+            seed=self._seed,
+            habits=Habits(plugs=False),
+        )
+        self._lines = lines or Lines(reactor, Backoff(0.2, 2.0))
+        self._lines.witness = lambda station: self.transcript
+        self._connection: Connection | None = None
+        self._faults: Faults | None = None
+
+    async def run(self) -> Result:
+        """
+        Take each step; stop at the first that fails.
+        """
+        began, failure = self._reactor.seconds(), None
+        for step in self._scenario.steps:
+            try:
+                await self._take(step)
+            except (Failed, OCPPError, ValueError) as e:
+                failure = f"line {step.line}: {step.text}: {e}"
+                break
+        findings = self.station.findings.lines()
+        if failure is None and self._strict and findings:
+            failure = "; ".join(findings)
+        await self._leave()
+        seconds = self._reactor.seconds() - began
+        return Result(self._scenario, seconds, failure, findings)
+
+    async def _leave(self) -> None:
+        self.station.agenda.clear()
+        if self._connection is not None:
+            gone = self._connection.stop()
+            await gone.addTimeout(5, self._reactor, lambda r, t: None)
+
+    async def _take(self, step: Step) -> None:
+        name = step.verb.replace("-", "_")
+        args = [self._fill_in(arg) for arg in step.args]
+        done = getattr(self, f"_step_{name}")(step, *args)
+        if done is not None:
+            await done
+
+    def _fill_in(self, text: str) -> str:
+        return fill_in(
+            text,
+            {
+                "identity": self.station.identity,
+                "tag": self._tag,
+                "transaction": self.transcript.transaction(),
+                "time": iso(self.station.now + 3600),
+            },
+        )
+
+    def _body(self, step: Step) -> dict[str, Any]:
+        body = self._fill_in(step.body or "{}")
+        parsed: dict[str, Any] = orjson.loads(body)
+        return parsed
+
+    async def _until(
+        self, step: Step, is_so: Callable[[], bool], why: Callable[[], str]
+    ) -> None:
+        end = self._reactor.seconds() + step.within
+        while not is_so():
+            if self._reactor.seconds() >= end:
+                raise Failed(f"{why()} in {step.within:g} seconds")
+            await self._pause(_LOOK)
+
+    def _pause(self, seconds: float) -> Deferred[None]:
+        return deferLater(self._reactor, seconds, lambda: None)
+
+    def _check(self, checks: Sequence[Check], payload: Any) -> None:
+        for check in checks:
+            check = evolve(check, text=self._fill_in(check.text))
+            failure = check.fails(payload)
+            if failure is not None:
+                raise Failed(f"{failure}: {orjson.dumps(payload).decode()}")
+
+    # The line and the power
+
+    def _step_connect(self, step: Step) -> None:
+        if self._connection is None:
+            self._connection = self._lines.connect(self.station)
+            self._faults = Faults(self._connection, seed=self._seed)
+        else:
+            self._connection.again(0)
+
+    def _step_disconnect(self, step: Step) -> None:
+        if self._connection is None:
+            raise Failed("it was never connected")
+        self._connection.cut()
+
+    def _step_power(self, step: Step, state: str) -> None:
+        if state == "off":
+            self.station.cut_power()
+        else:
+            self.station.restore_power()
+
+    def _step_wire(
+        self, step: Step, name: str, amount: str | None = None
+    ) -> None:
+        if self._faults is None:
+            raise Failed("it was never connected")
+        self._faults.happen(name, None if amount is None else float(amount))
+
+    # What people and vehicles do
+
+    def _step_plug(self, step: Step, number: str) -> None:
+        given = {name: float(text) for name, text in step.options.items()}
+        self.station.plug(int(number), Vehicle(**given) if given else None)
+
+    def _step_unplug(self, step: Step, number: str) -> None:
+        self.station.unplug(int(number))
+
+    async def _step_tag(
+        self, step: Step, tag: str, number: str | None = None
+    ) -> None:
+        await self.station.present_tag(tag, int(number) if number else None)
+
+    def _step_suspend(self, step: Step, number: str) -> None:
+        self.station.suspend(int(number))
+
+    def _step_resume(self, step: Step, number: str) -> None:
+        self.station.resume(int(number))
+
+    def _step_fault(
+        self, step: Step, number: str, error: str = "OtherError"
+    ) -> None:
+        self.station.fault(int(number), error)
+
+    def _step_recover(self, step: Step, number: str) -> None:
+        self.station.recover(int(number))
+
+    def _step_wait(self, step: Step, seconds: str) -> Deferred[None]:
+        return deferLater(self.station.clock, float(seconds), lambda: None)
+
+    # What is said
+
+    async def _step_send(self, step: Step, action: str) -> None:
+        answer = await self.station.ask(action, self._body(step), True)
+        self._check(step.checks, answer)
+
+    async def _step_command(self, step: Step, action: str) -> None:
+        answer = await self._operator(
+            self.station.identity, action, self._body(step)
+        )
+        self._check(step.checks, answer)
+
+    async def _heard(self, step: Step, kind: str, action: str) -> _Said:
+        found: list[_Said] = []
+
+        def look() -> bool:
+            one = self.transcript.next(step.verb, kind, action)
+            if one is not None:
+                found.append(one)
+            return bool(found)
+
+        await self._until(step, look, lambda: f"no {action}")
+        return found[0]
+
+    async def _step_sent(self, step: Step, action: str) -> None:
+        said = await self._heard(step, "outgoing", action)
+        self._check(step.checks, said.call.payload)
+
+    async def _step_answered(self, step: Step, action: str) -> None:
+        answer = (await self._heard(step, "outgoing", action)).answer()
+        if not isinstance(answer, CallResult):
+            raise Failed(f"it was answered with {answer}")
+        self._check(step.checks, answer.payload)
+
+    async def _step_refused(self, step: Step, action: str) -> None:
+        answer = (await self._heard(step, "outgoing", action)).answer()
+        if isinstance(answer, CallResult):
+            raise Failed(f"it was answered with {answer.payload}")
+
+    async def _step_called(self, step: Step, action: str) -> None:
+        said = await self._heard(step, "incoming", action)
+        self._check(step.checks, said.call.payload)
+
+    def _step_not_sent(self, step: Step, action: str) -> None:
+        place = "sent", action
+        for index in range(
+            self.transcript.read.get(place, 0), len(self.transcript.said)
+        ):
+            one = self.transcript.said[index]
+            if one.kind == "outgoing" and one.call.action == action:
+                raise Failed(f"it was sent: {one.call.payload}")
+
+    # What is
+
+    async def _step_status(self, step: Step, number: str, status: str) -> None:
+        connector = self.station.connectors[int(number)]
+        await self._until(
+            step,
+            lambda: connector.status == status,
+            lambda: f"connector {number} is {connector.status}",
+        )
+
+    def _step_energy(self, step: Step, number: str, least: str) -> None:
+        meter = self.station.connector(int(number)).meter
+        meter.advance(self.station.now)
+        if meter.energy < float(least):
+            raise Failed(f"the meter shows {meter.energy:.1f} Wh")
+
+    async def _step_queued(self, step: Step, count: str) -> None:
+        outbox = self.station.outbox
+        await self._until(
+            step,
+            lambda: len(outbox) == int(count),
+            lambda: f"{len(outbox)} messages wait",
+        )
+
+    def _step_strict(self, step: Step) -> None:
+        self._strict = True
+
+
+def _said(settings: Mapping[str, Step], verb: str, default: Any) -> Any:
+    return settings[verb].args[0] if verb in settings else default
+
+
+def _configured(
+    config: StationConfig, settings: Sequence[Step]
+) -> StationConfig:
+    """
+    The station of a scenario.
+    """
+    keys = dict(config.keys)
+    for step in settings:
+        if step.verb == "key":
+            keys[step.args[0]] = Given(step.args[1])
+        elif step.verb == "connectors":
+            config = evolve(config, connectors=_connectors(step))
+    return evolve(config, keys=keys)
+
+
+def _connectors(step: Step) -> tuple[ConnectorConfig, ...]:
+    power = step.options.get("power")
+    return tuple(
+        ConnectorConfig(
+            number,
+            step.options.get("voltage", "AC"),
+            power=float(power) if power else None,
+        )
+        for number in range(1, min(int(step.args[0]), 100) + 1)
+    )
+
+
+async def run_all(
+    scenarios: Sequence[Scenario],
+    config: StationConfig,
+    reactor: Any,
+    operator: Operator = no_operator,
+    lines: Callable[[], Lines] | None = None,
+    speed: float = 1.0,
+    seed: int = 0,
+    tell: Callable[[str], object] = lambda line: None,
+) -> list[Result]:
+    """
+    Run one after the other, and tell of each.
+    """
+    results = []
+    for scenario in scenarios:
+        run = Run(
+            scenario,
+            config,
+            reactor,
+            operator,
+            lines() if lines else None,
+            speed,
+            seed,
+        )
+        result = await run.run()
+        results.append(result)
+        tell(in_words(result))
+    return results
+
+
+def in_words(result: Result) -> str:
+    verdict = "ok" if result.failure is None else "FAILED"
+    lines = [f"{verdict:7}{result.scenario.name} ({result.seconds:.1f} s)"]
+    if result.failure is not None:
+        lines.append(f"       {result.failure}")
+    lines += [f"       finding: {line}" for line in result.findings]
+    return "\n".join(lines)
+
+
+def junit(results: Sequence[Result]) -> str:
+    """
+    A report as continuous integration reads it.
+    """
+    failures = sum(result.failure is not None for result in results)
+    lines = [
+        '<?xml version="1.0" encoding="utf-8"?>',
+        f'<testsuite name="ocpp-cp" tests="{len(results)}" '
+        f'failures="{failures}" errors="0">',
+    ]
+    for result in results:
+        lines.append(
+            f'<testcase classname="ocpp-cp" '
+            f"name={quoteattr(result.scenario.name)} "
+            f'time="{result.seconds:.3f}">'
+        )
+        if result.failure is not None:
+            lines.append(f"<failure message={_safe(result.failure)}/>")
+        lines.append("</testcase>")
+    return "\n".join([*lines, "</testsuite>", ""])
+
+
+def _safe(text: str) -> str:
+    """
+    An attribute's value, of characters that XML allows.
+    """
+    return quoteattr("".join(c if c.isprintable() else "?" for c in text))

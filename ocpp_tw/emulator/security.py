@@ -1,0 +1,337 @@
+"""
+The security extension: certificates, signed firmware, logs.
+
+"Improved security for OCPP 1.6-J", edition 3.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from typing import Any
+
+from attrs import define, field
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePrivateKey,
+)
+from cryptography.x509.oid import NameOID
+
+from ..ocpp.messages import Payload
+from ..ocpp.times import parse_time
+from . import transfers
+from .chargepoint import ChargePoint
+from .connector import Connector
+
+
+_HASHES: dict[str, Any] = {
+    "SHA256": hashes.SHA256,
+    "SHA384": hashes.SHA384,
+    "SHA512": hashes.SHA512,
+}
+
+
+@define
+class Safe:
+    """
+    The certificates and the key of one charge point.
+
+    @ivar roots: the installed certificates, with their use.
+    @ivar key: made for the last SignCertificate.
+    @ivar chain: its own certificate, and those that vouch for it, as PEM.
+    """
+
+    roots: list[tuple[str, x509.Certificate]] = field(factory=list)
+    key: EllipticCurvePrivateKey | None = None
+    chain: str | None = None
+
+    def of(self, use: str) -> list[x509.Certificate]:
+        return [certificate for kind, certificate in self.roots if kind == use]
+
+    def key_pem(self) -> bytes:
+        assert self.key is not None
+        return self.key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+
+
+def safe_of(station: ChargePoint) -> Safe:
+    if station.security is None:
+        station.security = Safe()
+    return station.security  # type: ignore[no-any-return]
+
+
+def change_key(station: ChargePoint, name: str, value: str) -> str | None:
+    """
+    What is special with the keys of the extension; None if nothing is.
+    """
+    if name == "SecurityProfile":
+        return _change_profile(station, value)
+    if name == "AuthorizationKey":
+        status = station.keys.change(name, value)
+        if status == "Accepted" and station.line is not None:
+            # The new one is used from the next connection on.
+            station.clock.callLater(1, station.reboot)
+        return status
+    return None
+
+
+def _change_profile(station: ChargePoint, value: str) -> str:
+    """
+    A security profile is never lowered (section 2.2).
+    """
+    now = station.keys.number("SecurityProfile")
+    if not value.isdigit() or not now <= int(value) <= 3:
+        return "Rejected"
+    safe = safe_of(station)
+    if int(value) >= 2 and not safe.of("CentralSystemRootCertificate"):
+        return "Rejected"
+    if int(value) == 1 and not station.keys.get("AuthorizationKey"):
+        return "Rejected"
+    if int(value) == 3 and safe.chain is None:
+        return "Rejected"
+    return station.keys.change("SecurityProfile", value)
+
+
+# Certificates
+
+
+def sign_certificate(
+    station: ChargePoint, connectors: list[Connector]
+) -> None:
+    """
+    Make a key, and ask the central system to have it signed.
+    """
+    key = safe_of(station).key = ec.generate_private_key(SECP256R1())
+    name = x509.Name(
+        [
+            x509.NameAttribute(
+                NameOID.ORGANIZATION_NAME, station.keys["CpoName"][:64] or "-"
+            ),
+            x509.NameAttribute(NameOID.COMMON_NAME, station.identity[:64]),
+        ]
+    )
+    builder = x509.CertificateSigningRequestBuilder().subject_name(name)
+    pem = builder.sign(key, hashes.SHA256()).public_bytes(
+        serialization.Encoding.PEM
+    )
+    station.tell("SignCertificate", {"csr": pem.decode()}, triggered=True)
+
+
+def answer_CertificateSigned(
+    station: ChargePoint, payload: Payload
+) -> Payload:
+    safe, text = safe_of(station), payload["certificateChain"]
+    try:
+        certificates = x509.load_pem_x509_certificates(text.encode())
+    except ValueError:
+        return _invalid(station, "not PEM")
+    if safe.key is None or (
+        _public(certificates[0].public_key()) != _public(safe.key.public_key())
+    ):
+        return _invalid(station, "not our key")
+    if not _is_current(station, certificates[0]):
+        return _invalid(station, "not valid now")
+    safe.chain = text
+    # Use it from the next connection on.
+    station.clock.callLater(1, station.reboot)
+    return {"status": "Accepted"}
+
+
+def _invalid(station: ChargePoint, why: str) -> Payload:
+    station.note_security("InvalidChargePointCertificate", why)
+    return {"status": "Rejected"}
+
+
+def _public(key: Any) -> bytes:
+    return bytes(
+        key.public_bytes(
+            serialization.Encoding.DER,
+            serialization.PublicFormat.SubjectPublicKeyInfo,
+        )
+    )
+
+
+def _is_current(station: ChargePoint, certificate: x509.Certificate) -> bool:
+    begin = certificate.not_valid_before_utc.timestamp()
+    end = certificate.not_valid_after_utc.timestamp()
+    return begin <= station.now + station.skew <= end
+
+
+def answer_InstallCertificate(
+    station: ChargePoint, payload: Payload
+) -> Payload:
+    safe = safe_of(station)
+    try:
+        certificate = x509.load_pem_x509_certificate(
+            payload["certificate"].encode()
+        )
+    except ValueError:
+        return {"status": "Rejected"}
+    most = station.keys.number("CertificateStoreMaxLength")
+    if len(safe.roots) >= most or not _is_current(station, certificate):
+        return {"status": "Rejected"}
+    entry = payload["certificateType"], certificate
+    if entry not in safe.roots:
+        safe.roots.append(entry)
+    return {"status": "Accepted"}
+
+
+def hash_data(certificate: x509.Certificate, name: str) -> dict[str, str]:
+    """
+    The certificateHashData of a certificate (section 7.1).
+
+    @param name: SHA256, SHA384 or SHA512.
+    """
+
+    def hashed(data: bytes) -> str:
+        digest = hashes.Hash(_HASHES[name]())
+        digest.update(data)
+        return digest.finalize().hex()
+
+    public = certificate.public_key().public_bytes(
+        serialization.Encoding.DER,
+        serialization.PublicFormat.SubjectPublicKeyInfo,
+    )
+    return {
+        "hashAlgorithm": name,
+        "issuerNameHash": hashed(certificate.issuer.public_bytes()),
+        "issuerKeyHash": hashed(public),
+        "serialNumber": f"{certificate.serial_number:x}"[:40],
+    }
+
+
+def answer_GetInstalledCertificateIds(
+    station: ChargePoint, payload: Payload
+) -> Payload:
+    found = safe_of(station).of(payload["certificateType"])
+    if not found:
+        return {"status": "NotFound"}
+    return {
+        "status": "Accepted",
+        "certificateHashData": [hash_data(c, "SHA256") for c in found],
+    }
+
+
+def answer_DeleteCertificate(
+    station: ChargePoint, payload: Payload
+) -> Payload:
+    safe, wanted = safe_of(station), payload["certificateHashData"]
+    name = wanted["hashAlgorithm"]
+    wanted = {key: str(value).lower() for key, value in wanted.items()}
+    for entry in safe.roots:
+        data = hash_data(entry[1], name)
+        if {key: value.lower() for key, value in data.items()} == wanted:
+            safe.roots.remove(entry)
+            return {"status": "Accepted"}
+    return {"status": "NotFound"}
+
+
+# Logs and signed firmware
+
+
+def answer_GetLog(station: ChargePoint, payload: Payload) -> Payload:
+    name = transfers.log_name(station, payload["logType"])
+    station.clock.callLater(0, transfers.send_log, station, payload, name)
+    return {"status": "Accepted", "filename": name}
+
+
+def answer_SignedUpdateFirmware(
+    station: ChargePoint, payload: Payload
+) -> Payload:
+    firmware = payload["firmware"]
+    try:
+        certificate = x509.load_pem_x509_certificate(
+            firmware["signingCertificate"].encode()
+        )
+        signature = b64decode(firmware["signature"], validate=True)
+    except ValueError:
+        station.note_security("InvalidFirmwareSigningCertificate")
+        return {"status": "InvalidCertificate"}
+    if not _is_current(station, certificate) or not _is_vouched_for(
+        certificate, safe_of(station)
+    ):
+        station.note_security("InvalidFirmwareSigningCertificate")
+        return {"status": "InvalidCertificate"}
+    station.clock.callLater(
+        0, _update_signed, station, payload, certificate, signature
+    )
+    return {"status": "Accepted"}
+
+
+def _is_vouched_for(certificate: x509.Certificate, safe: Safe) -> bool:
+    """
+    Whether a root of the manufacturer signed it; where none is installed,
+    anything goes.
+    """
+    roots = safe.of("ManufacturerRootCertificate")
+    return not roots or any(_signed_by(certificate, root) for root in roots)
+
+
+def _signed_by(certificate: x509.Certificate, root: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(root)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _update_signed(
+    station: ChargePoint,
+    payload: Payload,
+    certificate: x509.Certificate,
+    signature: bytes,
+) -> None:
+    firmware = payload["firmware"]
+    transfers.fetch_signed_firmware(
+        station,
+        payload,
+        lambda body: is_signed(body, certificate, signature),
+        parse_time(firmware.get("installDateTime")),
+    )
+
+
+def is_signed(
+    body: bytes, certificate: x509.Certificate, signature: bytes
+) -> bool:
+    """
+    Whether that certificate's key made that signature of that file.
+    """
+    key = certificate.public_key()
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            _verify_rsa(key, body, signature)
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, body, ECDSA(hashes.SHA256()))
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _verify_rsa(key: rsa.RSAPublicKey, body: bytes, signature: bytes) -> None:
+    """
+    @raise InvalidSignature: it is neither of the two kinds in use.
+    """
+    pss = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO)
+    try:
+        key.verify(signature, body, pss, hashes.SHA256())
+    except InvalidSignature:
+        key.verify(signature, body, padding.PKCS1v15(), hashes.SHA256())
+
+
+OPERATIONS = {
+    "CertificateSigned": answer_CertificateSigned,
+    "InstallCertificate": answer_InstallCertificate,
+    "GetInstalledCertificateIds": answer_GetInstalledCertificateIds,
+    "DeleteCertificate": answer_DeleteCertificate,
+    "GetLog": answer_GetLog,
+    "SignedUpdateFirmware": answer_SignedUpdateFirmware,
+}

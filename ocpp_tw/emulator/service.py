@@ -1,0 +1,159 @@
+"""
+All the emulated stations of a folder, as one service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
+
+from ..errors import BadConfig
+from .chargepoint import ChargePoint
+from .config import StationConfig, read_folders
+from .state import State
+from .websocket import Connection, Lines
+
+
+#: How many seconds a station has for its last words.
+PATIENCE = 5
+
+MakeStation = Callable[[StationConfig], ChargePoint]
+
+
+class EmulatedStation(Service):
+    """
+    One station: it comes when it is started, and leaves when it is stopped.
+    """
+
+    log = Logger()
+
+    def __init__(self, station: ChargePoint, lines: Lines) -> None:
+        self.station = station
+        self._lines = lines
+        self._connection: Connection | None = None
+
+    def startService(self) -> None:
+        super().startService()
+        self._connection = self._lines.connect(self.station)
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self._leave())
+
+    async def _leave(self) -> None:
+        connection, self._connection = self._connection, None
+        reactor = self._lines.reactor
+        leaving: Deferred[None] = Deferred.fromCoroutine(self.station.leave())
+        await leaving.addTimeout(PATIENCE, reactor, _no_matter)
+        if connection is not None:
+            gone = connection.stop()
+            await gone.addTimeout(PATIENCE, reactor, _no_matter)
+
+
+def _no_matter(result: object, timeout: float) -> None:
+    """
+    Stop waiting, and carry on.
+    """
+
+
+class Emulator(MultiService):
+    """
+    The stations of a folder.
+
+    A folder that cannot be used is logged, and the others run.
+
+    @ivar stations: by the name of their folders.
+    @ivar broken: why a folder cannot be used, by its name.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        path: Path | None,
+        reactor: Any,
+        lines: Lines | None = None,
+        make: MakeStation | None = None,
+    ) -> None:
+        """
+        @param path: the folder; None for no stations at all.
+        """
+        super().__init__()
+        self._path = path
+        self._reactor = reactor
+        self._lines = lines or Lines(reactor)
+        self._make = make or self._make_station
+        self.stations: dict[str, EmulatedStation] = {}
+        self.broken: dict[str, BadConfig] = {}
+
+    def _make_station(self, config: StationConfig) -> ChargePoint:
+        return ChargePoint(config, self._reactor, state=State(config.folder))
+
+    def startService(self) -> None:
+        super().startService()
+        for config in self._read().values():
+            self.add(config)
+
+    def stopService(self) -> Deferred[None]:
+        # A station that was removed may still be leaving.
+        stopping: Deferred[None] = super().stopService()
+        self.stations.clear()
+        return stopping
+
+    def reload(self, path: Path | None) -> Deferred[None]:
+        """
+        Look into the folder again: new stations come, removed ones leave,
+        changed ones start again, and the others notice nothing.
+
+        @param path: the folder, which may be another one now.
+        """
+        self._path = path
+        return Deferred.fromCoroutine(self._reload())
+
+    async def _reload(self) -> None:
+        wanted = self._read()
+        leaving = [
+            Deferred.fromCoroutine(self.remove(name))
+            for name, service in list(self.stations.items())
+            if wanted.get(name) != service.station.config
+        ]
+        await gatherResults(leaving, consumeErrors=True)
+        for name, config in wanted.items():
+            if name not in self.stations and self.running:
+                self.add(config)
+
+    def _read(self) -> dict[str, StationConfig]:
+        if self._path is None:
+            return {}
+        try:
+            good, self.broken = read_folders(self._path)
+        except BadConfig as e:
+            good, self.broken = {}, {"": e}
+        for error in self.broken.values():
+            self.log.error("{error}", error=error)
+        return good
+
+    def add(self, config: StationConfig) -> EmulatedStation:
+        """
+        Let a station come.
+        """
+        service = EmulatedStation(self._make(config), self._lines)
+        self.stations[config.name] = service
+        service.setServiceParent(self)
+        self.log.info("{name} comes", name=config.name)
+        return service
+
+    async def remove(self, name: str) -> None:
+        """
+        Let a station leave.
+        """
+        service = self.stations.pop(name)
+        left: Deferred[None] | None = service.disownServiceParent()
+        if left is not None:
+            await left
+        self.log.info("{name} has left", name=name)

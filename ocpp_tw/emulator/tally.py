@@ -1,0 +1,115 @@
+"""
+What a fleet of emulated stations has said and heard, counted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from math import log
+
+from ..ocpp.messages import BadFrame, Call, CallError, parse
+
+
+#: Each bucket of the latencies is so much wider than the one before.
+_GROWTH = 1.1
+_SMALLEST = 1e-5
+
+
+class Tally:
+    """
+    @ivar sent: Calls that were sent.
+    @ivar answered: Calls that were answered with a CallResult.
+    @ivar refused: those answered with a CallError.
+    @ivar unanswered: those not answered in time.
+    @ivar heard: Calls of the central system.
+    @ivar strays: frames that were no message, or that nobody waited for.
+    """
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self.seconds = seconds
+        self.sent = 0
+        self.answered = 0
+        self.refused = 0
+        self.unanswered = 0
+        self.heard = 0
+        self.strays = 0
+        self.by_action: Counter[str] = Counter()
+        self._latencies: Counter[int] = Counter()
+
+    @property
+    def errors(self) -> int:
+        return self.refused + self.unanswered + self.strays
+
+    @property
+    def messages(self) -> int:
+        """
+        Frames in both directions, as they are counted by people.
+        """
+        return self.sent + self.answered + self.refused + 2 * self.heard
+
+    def witness(self, station: object = None) -> Watch:
+        """
+        What counts one conversation.
+        """
+        return Watch(self)
+
+    def took(self, seconds: float) -> None:
+        bucket = int(log(max(seconds, _SMALLEST) / _SMALLEST) / log(_GROWTH))
+        self._latencies[bucket] += 1
+
+    def percentile(self, part: float) -> float:
+        """
+        The seconds within which that part of the answers came.
+        """
+        wanted = part * self._latencies.total()
+        for bucket in sorted(self._latencies):
+            wanted -= self._latencies[bucket]
+            if wanted <= 0:
+                return float(_SMALLEST * _GROWTH ** (bucket + 1))
+        return 0.0
+
+
+class Watch:
+    """
+    Counts one conversation; see L{ocpp_tw.peer.Witness}.
+    """
+
+    __slots__ = ("_asked_at", "_tally")
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._asked_at = 0.0
+
+    def answered(self, call: Call, frame: bytes, reply: bytes) -> None:
+        self._tally.heard += 1
+
+    def asked(self, call: Call, frame: bytes) -> None:
+        self._tally.sent += 1
+        self._tally.by_action[call.action] += 1
+        self._asked_at = self._tally.seconds()
+
+    def was_answered(
+        self, call: Call, frame: bytes, reply: bytes | None
+    ) -> None:
+        tally = self._tally
+        if reply is None:
+            tally.unanswered += 1
+            return
+        tally.took(tally.seconds() - self._asked_at)
+        if _is_refusal(reply):
+            tally.refused += 1
+        else:
+            tally.answered += 1
+
+    def stray(self, frame: bytes, why: str) -> None:
+        self._tally.strays += 1
+
+
+def _is_refusal(reply: bytes) -> bool:
+    if reply.startswith(b"[3"):
+        return False
+    try:
+        return isinstance(parse(reply), CallError)
+    except BadFrame:
+        return True

@@ -1,0 +1,431 @@
+"""
+Files: diagnostics and logs that are uploaded, firmware that is downloaded,
+and the notifications of how it goes.
+
+OCPP 1.6, sections 4.3, 4.5, 5.9 and 5.19; the security extension's L01, N01.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+from ..errors import OCPPError
+from ..ocpp.messages import Payload
+from ..ocpp.times import parse_time
+from .chargepoint import ChargePoint
+from .clock import iso
+from .connector import Connector
+
+
+#: The longest firmware that is downloaded, in octets.
+LONGEST = 256 << 20
+
+#: How long one attempt may take, in seconds.
+TIMEOUT = 300
+
+#: How long an installation takes, in seconds.
+INSTALLATION = 5.0
+
+
+class TransferFailed(OCPPError):
+    """
+    A file did not reach where it should.
+    """
+
+
+class HTTPFiles:
+    """
+    Files over HTTP and HTTPS.
+    """
+
+    def __init__(self, client: Any = None) -> None:
+        """
+        @param client: L{treq}, if None, or what stands for it.
+        """
+        self._client = client
+
+    @property
+    def client(self) -> Any:
+        # A fleet that moves no files needs no room for treq.
+        if self._client is None:
+            import treq
+
+            self._client = treq
+        return self._client
+
+    async def upload(self, url: str, name: str, body: bytes) -> None:
+        """
+        PUT it there; POST it where PUT is not allowed.
+
+        @raise TransferFailed: neither is.
+        """
+        target = target_of(url, name)
+        status = await self._send("PUT", target, body)
+        if status in (404, 405, 501):
+            status = await self._send("POST", target, body)
+        if not 200 <= status < 300:
+            raise TransferFailed(f"{target}: {status}")
+
+    async def download(self, url: str) -> bytes:
+        """
+        @raise TransferFailed: it cannot be had.
+        """
+        _check_scheme(url)
+        parts: list[bytes] = []
+        try:
+            response = await self.client.get(url, timeout=TIMEOUT)
+            if response.code != 200:
+                raise TransferFailed(f"{url}: {response.code}")
+            await response.collect(_collector(parts))
+        except OCPPError:
+            raise
+        except Exception as e:
+            raise TransferFailed(f"{url}: {e}") from e
+        return b"".join(parts)
+
+    async def _send(self, method: str, url: str, body: bytes) -> int:
+        _check_scheme(url)
+        try:
+            response = await self.client.request(
+                method, url, data=body, timeout=TIMEOUT
+            )
+            await response.content()
+        except Exception as e:
+            raise TransferFailed(f"{url}: {e}") from e
+        return int(response.code)
+
+
+def _collector(parts: list[bytes]) -> Callable[[bytes], None]:
+    size = 0
+
+    def collect(part: bytes) -> None:
+        nonlocal size
+        size += len(part)
+        if size > LONGEST:
+            raise TransferFailed(f"more than {LONGEST} octets")
+        parts.append(part)
+
+    return collect
+
+
+def _check_scheme(url: str) -> None:
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise TransferFailed(f"{url}: neither http nor https")
+
+
+def target_of(url: str, name: str) -> str:
+    """
+    Where a file goes: into a directory, or just there.
+
+    >>> target_of("http://localhost/logs/", "CP1.log")
+    'http://localhost/logs/CP1.log'
+    >>> target_of("http://localhost/upload?token=7", "CP1.log")
+    'http://localhost/upload?token=7'
+    """
+    return url + name if url.endswith("/") else url
+
+
+# What is told of it
+
+
+@frozen
+class _Report:
+    """
+    A notification of the status of a transfer.
+
+    @ivar what: the name its status is remembered by.
+    @ivar request_id: what the security extension's notifications repeat.
+    """
+
+    what: str
+    action: str
+    request_id: int | None = None
+
+    def payload(self, status: str) -> Payload:
+        if self.request_id is None:
+            return {"status": status}
+        return {"status": status, "requestId": self.request_id}
+
+    def tell(self, station: ChargePoint, status: str) -> None:
+        """
+        Say it, and remember it for a trigger.
+        """
+        told = station.transfers = station.transfers or {}
+        told[self.what] = self.action, self.payload(status)
+        station.tell(self.action, self.payload(status))
+
+
+def _tell_last(station: ChargePoint, what: str, action: str) -> None:
+    """
+    Say again how a transfer goes; Idle where there was none, or it is done.
+    """
+    told_as, payload = (station.transfers or {}).get(what, (None, {}))
+    if told_as != action or payload.get("status") in _DONE:
+        payload = {"status": "Idle"}
+    station.tell(action, payload, triggered=True)
+
+
+_DONE = {
+    "Uploaded",
+    "UploadFailed",
+    "UploadFailure",
+    "Installed",
+    "DownloadFailed",
+    "InstallationFailed",
+    "InvalidSignature",
+}
+
+
+def tell_diagnostics_status(
+    station: ChargePoint, connectors: list[Connector]
+) -> None:
+    _tell_last(station, "diagnostics", "DiagnosticsStatusNotification")
+
+
+def tell_firmware_status(
+    station: ChargePoint, connectors: list[Connector]
+) -> None:
+    _tell_last(station, "firmware", "FirmwareStatusNotification")
+
+
+def tell_signed_firmware_status(
+    station: ChargePoint, connectors: list[Connector]
+) -> None:
+    _tell_last(station, "firmware", "SignedFirmwareStatusNotification")
+
+
+def tell_log_status(station: ChargePoint, connectors: list[Connector]) -> None:
+    _tell_last(station, "log", "LogStatusNotification")
+
+
+# Uploads
+
+
+def log_name(station: ChargePoint, what: str) -> str:
+    """
+    The name of a file, safe for a path.
+    """
+    safe = "".join(c if c.isalnum() else "-" for c in station.identity)
+    when = iso(station.now)[:19].replace(":", "")
+    return f"{what}-{safe[:50]}-{when}.txt"
+
+
+def log_text(station: ChargePoint) -> bytes:
+    """
+    What a charge point knows of itself.
+    """
+    lines = [
+        f"time {station.stamp()}",
+        f"identity {station.identity}",
+        f"firmware {station.firmware}",
+        f"registration {station.registration}",
+        f"messages waiting {len(station.outbox)}",
+    ]
+    for number, connector in station.connectors.items():
+        if number:
+            lines.append(
+                f"connector {number} {connector.status} {connector.error} "
+                f"{connector.meter.register} Wh "
+                f"{connector.meter.temperature:.1f} C"
+            )
+    return ("\n".join(lines) + "\n").encode()
+
+
+def send_diagnostics(
+    station: ChargePoint, payload: Payload, name: str
+) -> None:
+    report = _Report("diagnostics", "DiagnosticsStatusNotification")
+    station.spawn(
+        _upload(
+            station, report, payload["location"], name, payload, "UploadFailed"
+        )
+    )
+
+
+def send_log(station: ChargePoint, payload: Payload, name: str) -> None:
+    """
+    @param payload: of GetLog.
+    """
+    report = _Report("log", "LogStatusNotification", payload["requestId"])
+    url = payload["log"]["remoteLocation"]
+    station.spawn(
+        _upload(station, report, url, name, payload, "UploadFailure")
+    )
+
+
+async def _upload(
+    station: ChargePoint,
+    report: _Report,
+    url: str,
+    name: str,
+    payload: Payload,
+    failure: str,
+) -> None:
+    report.tell(station, "Uploading")
+    files = station.files or HTTPFiles()
+    try:
+        await _again_and_again(
+            station,
+            payload,
+            lambda: files.upload(url, name, log_text(station)),
+        )
+    except OCPPError as e:
+        station.log.info("{station}: {error}", station=station, error=e)
+        report.tell(station, failure)
+    else:
+        report.tell(station, "Uploaded")
+
+
+async def _again_and_again(
+    station: ChargePoint,
+    payload: Payload,
+    attempt: Callable[[], Awaitable[Any]],
+) -> Any:
+    """
+    Try as often as the C{retries} of a payload say.
+    """
+    retries = min(max(payload.get("retries", 0), 0), 100)
+    for left in range(retries, -1, -1):
+        try:
+            return await attempt()
+        except OCPPError:
+            if not left:
+                raise
+        await pause(station, payload.get("retryInterval", 10))
+    return None
+
+
+def pause(station: ChargePoint, seconds: float) -> Deferred[None]:
+    """
+    Let time pass at a charge point.
+    """
+    seconds = min(max(seconds, 0), 86400 * 365)
+    return deferLater(station.clock, seconds, lambda: None)
+
+
+# Downloads
+
+
+def fetch_firmware(station: ChargePoint, payload: Payload) -> None:
+    """
+    @param payload: of UpdateFirmware.
+    """
+    report = _Report("firmware", "FirmwareStatusNotification")
+    url, when = payload["location"], parse_time(payload["retrieveDate"])
+    station.spawn(_update(station, report, url, when, payload))
+
+
+def is_genuine(body: bytes) -> bool:
+    """
+    Without a signature, everything is.
+    """
+    return True
+
+
+async def _update(
+    station: ChargePoint,
+    report: _Report,
+    url: str,
+    when: float | None,
+    payload: Payload,
+    genuine: Callable[[bytes], bool] = is_genuine,
+    install_at: float | None = None,
+) -> None:
+    if when is not None and when > station.now:
+        if report.request_id is not None:
+            report.tell(station, "DownloadScheduled")
+        await pause(station, when - station.now)
+    report.tell(station, "Downloading")
+    files = station.files or HTTPFiles()
+    try:
+        body = await _again_and_again(
+            station, payload, lambda: files.download(url)
+        )
+    except OCPPError as e:
+        station.log.info("{station}: {error}", station=station, error=e)
+        report.tell(station, "DownloadFailed")
+        return
+    report.tell(station, "Downloaded")
+    if not await _verified(station, report, body, genuine):
+        return
+    if install_at is not None and install_at > station.now:
+        report.tell(station, "InstallScheduled")
+        await pause(station, install_at - station.now)
+    await _install(station, report, url, body)
+
+
+async def _verified(
+    station: ChargePoint,
+    report: _Report,
+    body: bytes,
+    genuine: Callable[[bytes], bool],
+) -> bool:
+    """
+    Whether a firmware is what its signature says.
+    """
+    if report.request_id is None:
+        return True
+    if not genuine(body):
+        report.tell(station, "InvalidSignature")
+        station.note_security("InvalidFirmwareSignature")
+        return False
+    report.tell(station, "SignatureVerified")
+    return True
+
+
+async def _install(
+    station: ChargePoint, report: _Report, url: str, body: bytes
+) -> None:
+    """
+    Install when no transaction runs, and start again with the new version.
+    """
+    while any(c.transaction for c in station.connectors.values()):
+        await pause(station, INSTALLATION)
+    report.tell(station, "Installing")
+    if not body:
+        report.tell(station, "InstallationFailed")
+        return
+    await pause(station, INSTALLATION)
+    station.firmware = version_of(url, body)
+    station.keys.put("ChargePointSoftwareVersion", station.firmware)
+    report.tell(station, "Installed")
+    await pause(station, 1.0)
+    station.reboot()
+
+
+def version_of(url: str, body: bytes) -> str:
+    """
+    How a firmware is called: as its file is, or by its hash.
+
+    >>> version_of("http://localhost/fw/ocpp-2.1.bin?x=1", b"")
+    'ocpp-2.1.bin'
+    """
+    name = urlsplit(url).path.rpartition("/")[2]
+    return name[:50] or hashlib.sha256(body).hexdigest()[:12]
+
+
+def fetch_signed_firmware(
+    station: ChargePoint,
+    payload: Payload,
+    genuine: Callable[[bytes], bool],
+    install_at: float | None,
+) -> None:
+    """
+    @param payload: of SignedUpdateFirmware.
+    """
+    report = _Report(
+        "firmware", "SignedFirmwareStatusNotification", payload["requestId"]
+    )
+    firmware = payload["firmware"]
+    when = parse_time(firmware["retrieveDateTime"])
+    url = firmware["location"]
+    station.spawn(
+        _update(station, report, url, when, payload, genuine, install_at)
+    )

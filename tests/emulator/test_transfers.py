@@ -1,0 +1,450 @@
+"""
+Files that are uploaded and downloaded, and the security extension.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from klein import Klein
+from treq.testing import StubTreq
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from ocpp_tw.emulator.clock import iso
+from ocpp_tw.emulator.transfers import HTTPFiles, TransferFailed
+
+from .world import NEW_YEAR, World, booted, charging
+
+
+ACCEPTED = {"status": "Accepted"}
+
+
+class FakeFiles:
+    """
+    @ivar failures: how many attempts fail from now on.
+    """
+
+    def __init__(self, body: bytes = b"firmware") -> None:
+        self.body = body
+        self.failures = 0
+        self.uploaded: list[tuple[str, str, bytes]] = []
+
+    async def upload(self, url: str, name: str, body: bytes) -> None:
+        self._fail()
+        self.uploaded.append((url, name, body))
+
+    async def download(self, url: str) -> bytes:
+        self._fail()
+        return self.body
+
+    def _fail(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise TransferFailed("no")
+
+
+def told(world: World, action: str) -> list[str]:
+    return [payload["status"] for payload in world.payloads(action)]
+
+
+class DiagnosticsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.files = FakeFiles()
+        self.world = booted(files=self.files)
+
+    def ask(self, **more: Any) -> Any:
+        return self.world.call(
+            "GetDiagnostics", location="http://localhost/d/", **more
+        )
+
+    def test_uploads(self) -> None:
+        """
+        Diagnostics are uploaded under the name that was promised.
+        """
+        name = self.ask()["fileName"]
+        [(url, uploaded, body)] = self.files.uploaded
+        self.assertEqual((url, uploaded), ("http://localhost/d/", name))
+        self.assertIn(b"identity CP1", body)
+        self.assertEqual(
+            told(self.world, "DiagnosticsStatusNotification"),
+            ["Uploading", "Uploaded"],
+        )
+
+    def test_retries(self) -> None:
+        """
+        An upload that fails is tried again, as often as it may be.
+        """
+        self.files.failures = 2
+        self.ask(retries=2, retryInterval=30)
+        self.world.pass_time(59)
+        self.assertEqual(self.files.uploaded, [])
+        self.world.pass_time(1)
+        self.assertEqual(len(self.files.uploaded), 1)
+
+    def test_fails(self) -> None:
+        """
+        An upload that fails for good is told to have failed.
+        """
+        self.files.failures = 9
+        self.ask(retries=1, retryInterval=30)
+        self.world.pass_time(60)
+        self.assertEqual(
+            told(self.world, "DiagnosticsStatusNotification"),
+            ["Uploading", "UploadFailed"],
+        )
+
+    def test_log(self) -> None:
+        """
+        A log is uploaded, and its notifications repeat the requestId.
+        """
+        answer = self.world.call(
+            "GetLog",
+            logType="SecurityLog",
+            requestId=8,
+            log={"remoteLocation": "http://localhost/log"},
+        )
+        self.assertEqual(answer["status"], "Accepted")
+        self.assertEqual(
+            self.world.payloads("LogStatusNotification"),
+            [
+                {"status": "Uploading", "requestId": 8},
+                {"status": "Uploaded", "requestId": 8},
+            ],
+        )
+
+
+class FirmwareTests(SynchronousTestCase):
+    def update(self, world: World, **more: Any) -> None:
+        world.call(
+            "UpdateFirmware",
+            **{
+                "location": "http://localhost/fw-2.0.bin",
+                "retrieveDate": iso(NEW_YEAR),
+                **more,
+            },
+        )
+
+    def test_installs(self) -> None:
+        """
+        Firmware is downloaded and installed, and boots as another version.
+        """
+        world = booted(files=FakeFiles())
+        self.update(world)
+        world.pass_time(20)
+        self.assertEqual(
+            told(world, "FirmwareStatusNotification"),
+            ["Downloading", "Downloaded", "Installing", "Installed"],
+        )
+        [boot] = world.payloads("BootNotification")
+        self.assertEqual(boot["firmwareVersion"], "fw-2.0.bin")
+
+    def test_waits_for_its_time(self) -> None:
+        """
+        It is not downloaded before the date that was given.
+        """
+        world = booted(files=FakeFiles())
+        self.update(world, retrieveDate=iso(NEW_YEAR + 100))
+        world.pass_time(90)
+        self.assertEqual(told(world, "FirmwareStatusNotification"), [])
+        world.pass_time(11)
+        self.assertIn("Downloaded", told(world, "FirmwareStatusNotification"))
+
+    def test_waits_for_the_transaction(self) -> None:
+        """
+        Nothing is installed in a transaction.
+        """
+        world = charging(files=FakeFiles())
+        self.update(world)
+        world.pass_time(60)
+        self.assertNotIn(
+            "Installing", told(world, "FirmwareStatusNotification")
+        )
+        world.station.unplug(1)
+        world.pass_time(10)
+        self.assertIn("Installing", told(world, "FirmwareStatusNotification"))
+
+    def test_download_fails(self) -> None:
+        """
+        Firmware that cannot be had is told to have failed.
+        """
+        files = FakeFiles()
+        files.failures = 1
+        world = booted(files=files)
+        self.update(world)
+        self.assertEqual(
+            told(world, "FirmwareStatusNotification"),
+            ["Downloading", "DownloadFailed"],
+        )
+
+    def signed(self, signature: bytes, certificate: str) -> dict[str, Any]:
+        return {
+            "location": "http://localhost/fw.bin",
+            "retrieveDateTime": iso(NEW_YEAR),
+            "signingCertificate": certificate,
+            "signature": b64encode(signature).decode(),
+        }
+
+    def test_signed(self) -> None:
+        """
+        Firmware with a genuine signature is installed.
+        """
+        for key in (
+            ec.generate_private_key(ec.SECP256R1()),
+            rsa.generate_private_key(65537, 2048),
+        ):
+            if isinstance(key, rsa.RSAPrivateKey):
+                signature = key.sign(
+                    b"firmware", padding.PKCS1v15(), hashes.SHA256()
+                )
+            else:
+                signature = key.sign(b"firmware", ec.ECDSA(hashes.SHA256()))
+            world = booted(files=FakeFiles())
+            answer = world.call(
+                "SignedUpdateFirmware",
+                requestId=3,
+                firmware=self.signed(signature, pem(certificate(key))),
+            )
+            self.assertEqual(answer, ACCEPTED)
+            world.pass_time(20)
+            self.assertEqual(
+                told(world, "SignedFirmwareStatusNotification"),
+                [
+                    "Downloading",
+                    "Downloaded",
+                    "SignatureVerified",
+                    "Installing",
+                    "Installed",
+                ],
+            )
+
+    def test_forged(self) -> None:
+        """
+        Firmware that is not what was signed is not installed.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        signature = key.sign(b"other", ec.ECDSA(hashes.SHA256()))
+        world = booted(files=FakeFiles())
+        world.call(
+            "SignedUpdateFirmware",
+            requestId=3,
+            firmware=self.signed(signature, pem(certificate(key))),
+        )
+        world.pass_time(20)
+        self.assertEqual(
+            told(world, "SignedFirmwareStatusNotification")[-1],
+            "InvalidSignature",
+        )
+
+    def test_no_certificate(self) -> None:
+        """
+        What is no certificate cannot vouch for anything.
+        """
+        answer = booted().call(
+            "SignedUpdateFirmware",
+            requestId=3,
+            firmware=self.signed(b"x", "no certificate"),
+        )
+        self.assertEqual(answer, {"status": "InvalidCertificate"})
+
+
+def certificate(key: Any, name: str = "Test", public: Any = None) -> Any:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    begin = datetime.fromtimestamp(NEW_YEAR, UTC) - timedelta(days=1)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(public or key.public_key())
+        .serial_number(12345)
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(days=30))
+        .sign(key, hashes.SHA256())
+    )
+
+
+def pem(one: Any) -> str:
+    return str(one.public_bytes(Encoding.PEM).decode())
+
+
+class CertificateTests(SynchronousTestCase):
+    def test_store(self) -> None:
+        """
+        A certificate is installed, listed and deleted.
+        """
+        world = booted()
+        text = pem(certificate(ec.generate_private_key(ec.SECP256R1())))
+        use = "CentralSystemRootCertificate"
+        listing = "GetInstalledCertificateIds"
+        self.assertEqual(
+            world.call(listing, certificateType=use), {"status": "NotFound"}
+        )
+        self.assertEqual(
+            world.call(
+                "InstallCertificate", certificateType=use, certificate=text
+            ),
+            ACCEPTED,
+        )
+        [data] = world.call(listing, certificateType=use)[
+            "certificateHashData"
+        ]
+        self.assertEqual(data["serialNumber"], "3039")
+        for answer in (ACCEPTED, {"status": "NotFound"}):
+            self.assertEqual(
+                world.call("DeleteCertificate", certificateHashData=data),
+                answer,
+            )
+
+    def test_no_certificate(self) -> None:
+        """
+        What is no certificate is not installed.
+        """
+        answer = booted().call(
+            "InstallCertificate",
+            certificateType="ManufacturerRootCertificate",
+            certificate="nonsense",
+        )
+        self.assertEqual(answer["status"], "Rejected")
+
+    def test_signing(self) -> None:
+        """
+        A certificate for the key that was asked for is taken, another not.
+        """
+        world = booted()
+        world.call(
+            "ExtendedTriggerMessage",
+            requestedMessage="SignChargePointCertificate",
+        )
+        [payload] = world.payloads("SignCertificate")
+        request = x509.load_pem_x509_csr(payload["csr"].encode())
+        self.assertIn("CN=CP1", request.subject.rfc4514_string())
+        authority = ec.generate_private_key(ec.SECP256R1())
+        ours = certificate(authority, public=request.public_key())
+        for chain, status in (
+            (pem(certificate(authority)), "Rejected"),
+            ("nonsense", "Rejected"),
+            (pem(ours), "Accepted"),
+        ):
+            self.assertEqual(
+                world.call("CertificateSigned", certificateChain=chain),
+                {"status": status},
+            )
+        world.pass_time(3)
+        self.assertEqual(world.line, ["again"])
+
+    def test_profile_is_never_lowered(self) -> None:
+        """
+        A security profile is raised where there is what it needs.
+        """
+        world = booted(keys={"AuthorizationKey": "0123456789abcdef"})
+        told = [
+            world.call(
+                "ChangeConfiguration", key="SecurityProfile", value=value
+            )["status"]
+            for value in ("1", "0", "2", "3", "x")
+        ]
+        self.assertEqual(told, ["Accepted"] + ["Rejected"] * 4)
+
+    def test_new_password(self) -> None:
+        """
+        A new AuthorizationKey is used by connecting again.
+        """
+        world = booted()
+        change = "ChangeConfiguration"
+        self.assertEqual(
+            world.call(change, key="AuthorizationKey", value="short"),
+            {"status": "Rejected"},
+        )
+        self.assertEqual(
+            world.call(change, key="AuthorizationKey", value="0" * 20),
+            ACCEPTED,
+        )
+        world.pass_time(2)
+        self.assertEqual(world.line, ["again"])
+
+
+class _Depot:
+    """
+    An HTTP server for files.
+    """
+
+    app = Klein()
+
+    def __init__(self) -> None:
+        self.got: list[tuple[bytes, bytes]] = []
+
+    @app.route("/put/<name>", methods=["PUT"])
+    def put(self, request: Any, name: str) -> bytes:
+        self.got.append((request.path, request.content.read()))
+        return b""
+
+    @app.route("/post", methods=["POST"])
+    def post(self, request: Any) -> bytes:
+        self.got.append((request.path, request.content.read()))
+        return b""
+
+    @app.route("/firmware")
+    def firmware(self, request: Any) -> bytes:
+        return b"firmware"
+
+
+class HTTPFilesTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.depot = _Depot()
+        self.stub = StubTreq(self.depot.app.resource())
+        self.files = HTTPFiles(self.stub)
+
+    def do(self, work: Any) -> Any:
+        doing = Deferred.fromCoroutine(work)
+        self.stub.flush()
+        return doing
+
+    def test_put(self) -> None:
+        """
+        A file is put into a directory.
+        """
+        self.successResultOf(
+            self.do(
+                self.files.upload("http://localhost/put/", "a.txt", b"text")
+            )
+        )
+        self.assertEqual(self.depot.got, [(b"/put/a.txt", b"text")])
+
+    def test_post(self) -> None:
+        """
+        A file is posted where it cannot be put.
+        """
+        self.successResultOf(
+            self.do(self.files.upload("http://localhost/post", "a", b"text"))
+        )
+        self.assertEqual(self.depot.got, [(b"/post", b"text")])
+
+    def test_download(self) -> None:
+        """
+        A file is downloaded.
+        """
+        self.assertEqual(
+            self.successResultOf(
+                self.do(self.files.download("http://localhost/firmware"))
+            ),
+            b"firmware",
+        )
+
+    def test_failures(self) -> None:
+        """
+        What is not there, and what is not HTTP, fails.
+        """
+        for work in (
+            self.files.download("http://localhost/nowhere"),
+            self.files.upload("http://localhost/nowhere", "a", b""),
+            self.files.download("ftp://localhost/firmware"),
+            self.files.upload("file:///etc/passwd", "a", b""),
+        ):
+            self.failureResultOf(self.do(work), TransferFailed)
