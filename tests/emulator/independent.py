@@ -105,9 +105,7 @@ async def command(
 
 
 async def main() -> None:
-    stations = await serve(
-        converse, "127.0.0.1", 0, subprotocols=["ocpp1.6"]
-    )
+    stations = await serve(converse, "127.0.0.1", 0, subprotocols=["ocpp1.6"])
     commands = await asyncio.start_server(command, "127.0.0.1", 0)
     for server in (stations, commands):
         print(next(iter(server.sockets)).getsockname()[1], flush=True)

@@ -78,8 +78,8 @@ def test_fleet(ports: tuple[str, str]) -> None:
         "fleet",
         "--url",
         f"ws://127.0.0.1:{ports[0]}/ocpp",
-        *"--count 10 --rate 50 --sessions 24 --even --speed 1800".split(),
-        *"--duration 4 --key MeterValueSampleInterval=900".split(),
+        *["--count", "10", "--rate", "50", "--sessions", "24", "--even", "--speed", "1800"],
+        *["--duration", "4", "--key", "MeterValueSampleInterval=900"],
     )
     assert done.returncode == 0, done.stdout + done.stderr
     told = dict(
@@ -101,7 +101,7 @@ def test_run(ports: tuple[str, str]) -> None:
         "run",
         "--url",
         f"ws://127.0.0.1:{ports[0]}/ocpp",
-        *"--identity CP7 --duration 2 --verbose".split(),
+        *["--identity", "CP7", "--duration", "2", "--verbose"],
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "CP7" in done.stderr

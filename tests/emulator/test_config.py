@@ -4,8 +4,8 @@ The folders of stations.
 
 from __future__ import annotations
 
-import json
 import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
