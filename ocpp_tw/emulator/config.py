@@ -85,7 +85,7 @@ class StationConfig:
     private_key: Path | None = None
 
 
-class _Broken(Exception):
+class _Broken(BadConfig):
     """
     A member makes no sense: which, and why.
     """
@@ -202,6 +202,8 @@ def checked_url(url: str) -> str:
     """
     >>> checked_url("ws://localhost:9220/ocpp/")
     'ws://localhost:9220/ocpp'
+
+    @raise BadConfig: it is no URL of a central system.
     """
     try:
         parts = urlsplit(url)

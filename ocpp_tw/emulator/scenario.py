@@ -276,7 +276,9 @@ def _parse_line(number: int, line: str) -> Step:
         raise _Wrong(f"no step {first!r}; there are: {', '.join(VERBS)}")
     if verb.body:
         head, brace, rest = line.partition("{")
-        rest, _, after = rest.rpartition("}")
+        rest, end, after = rest.rpartition("}")
+        if brace and not end:
+            raise _Wrong("there is no } to the {")
         head = f"{head} {after}"
     try:
         words = shlex.split(head)[1:]

@@ -16,7 +16,7 @@ from twisted.internet.task import deferLater
 
 from ..errors import OCPPError
 from ..ocpp.messages import BadFrame, Call, CallError, CallResult, parse
-from .chargepoint import ChargePoint, Habits
+from .chargepoint import ChargePoint, Files, Habits
 from .clock import FastClock, iso
 from .config import ConnectorConfig, StationConfig
 from .faults import Faults
@@ -139,6 +139,7 @@ class Run:
         lines: Lines | None = None,
         speed: float = 1.0,
         seed: int = 0,
+        files: Files | None = None,
     ) -> None:
         settings = {step.verb: step for step in scenario.settings}
         speed = float(_said(settings, "speed", speed))
@@ -155,6 +156,7 @@ class Run:
             FastClock(reactor, speed),
             seed=self._seed,
             habits=Habits(plugs=False),
+            files=files,
         )
         self._lines = lines or Lines(reactor, Backoff(0.2, 2.0))
         self._lines.witness = lambda station: self.transcript

@@ -1,0 +1,123 @@
+"""
+C{ocpp-cp}, as a process of its own, at central systems that are none of ours.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from ocpp_tw.emulator.scenario import shipped
+
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-m", "ocpp_tw.emulator"]
+
+
+@pytest.fixture
+def ports() -> Iterator[tuple[str, str]]:
+    """
+    Those of the independent central system: for stations, and for commands.
+    """
+    server = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("independent.py"))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        stations = server.stdout.readline().strip()
+        yield stations, server.stdout.readline().strip()
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def ocpp_cp(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        cwd=ROOT,
+        check=False,
+    )
+
+
+def test_every_scenario(ports: tuple[str, str], tmp_path: Path) -> None:
+    """
+    Every shipped scenario goes well at an independent central system.
+    """
+    report = tmp_path / "report.xml"
+    done = ocpp_cp(
+        "scenario",
+        "--url",
+        f"ws://127.0.0.1:{ports[0]}/ocpp",
+        "--api",
+        f"http://127.0.0.1:{ports[1]}",
+        "--junit",
+        str(report),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    suite = ElementTree.fromstring(report.read_text())
+    assert suite.get("tests") == str(len(shipped()))
+    assert suite.get("failures") == "0"
+
+
+def test_fleet(ports: tuple[str, str]) -> None:
+    """
+    A fleet lives a compressed day, and tells of it.
+    """
+    done = ocpp_cp(
+        "fleet",
+        "--url",
+        f"ws://127.0.0.1:{ports[0]}/ocpp",
+        *["--count", "10", "--rate", "50", "--sessions", "24", "--even", "--speed", "1800"],
+        *["--duration", "4", "--key", "MeterValueSampleInterval=900"],
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = dict(
+        line.rsplit(None, 1)
+        for line in done.stdout.splitlines()
+        if len(line.split()) > 1
+    )
+    assert told["stations"] == "10"
+    assert told["still waiting"] == "0"
+    assert told["  StartTransaction"] == told["  StopTransaction"]
+    assert int(told["  StartTransaction"]) > 3
+
+
+def test_run(ports: tuple[str, str]) -> None:
+    """
+    One station runs for a while, and leaves.
+    """
+    done = ocpp_cp(
+        "run",
+        "--url",
+        f"ws://127.0.0.1:{ports[0]}/ocpp",
+        *["--identity", "CP7", "--duration", "2", "--verbose"],
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "CP7" in done.stderr
+
+
+def test_mistakes() -> None:
+    """
+    What makes no sense is said in one line, and the exit status is 1.
+    """
+    for arguments, words in (
+        (["run", "--url", "http://localhost"], "not ws:// or wss://"),
+        (["run", "--key", "nonsense"], "not NAME=VALUE"),
+        (["fleet", "--pattern", "CP"], "the same identity"),
+        (["scenario", "nowhere"], "nowhere"),
+    ):
+        done = ocpp_cp(*arguments)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert words in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr

@@ -1,0 +1,209 @@
+"""
+Emulated stations in the process of a central system, beside it, and at it
+over TLS.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from unittest import TestCase
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import NameOID
+
+from tests.process import server
+
+from .test_cli import ocpp_cp
+from .test_websocket import described, write
+
+
+class BesideTests(TestCase):
+    def setUp(self) -> None:
+        self.server = server(
+            self,
+            CS_PROCESS_CHARGEPOINT_ENABLE="yes",
+            CS_PROCESS_CHARGEPOINT_PATH="cp",
+        )
+        self.folder = self.server.folder / "cp"
+        self.folder.mkdir()
+        self.url = f"ws://127.0.0.1:{self.server.port}/ocpp"
+
+    def there(self) -> set[str]:
+        stations = self.server.items("stations?connected=true")
+        return {station["identity"] for station in stations}
+
+    def add(self, identity: str, url: str = "") -> None:
+        source = described(identity, CentralSystemURL=url or self.url)
+        write(self.folder, identity, source)
+
+    def test_run_and_reload(self) -> None:
+        """
+        Stations of the folder are there, charge, and follow a HUP.
+        """
+        self.add("A")
+        self.server.start()
+        self.server.until(lambda: self.there() == {"A"}, "A is there")
+        answer = self.server.command(
+            "A", "RemoteStartTransaction", {"idTag": "X"}
+        )
+        self.assertEqual(answer, (200, {"status": "Accepted"}))
+        self.server.until(
+            lambda: bool(self.server.items("transactions?active=true")),
+            "A charges",
+        )
+        self.add("B")
+        self.server.signal(signal.SIGHUP)
+        self.server.until(lambda: self.there() == {"A", "B"}, "B is there")
+        self.server.signal(signal.SIGTERM)
+        self.assertEqual(self.server.ended(), -signal.SIGTERM)
+        self.assertNotIn("Traceback", self.server.log)
+
+    def test_ends_its_transactions(self) -> None:
+        """
+        A stop ends the transactions of emulated stations, in the records.
+        """
+        self.add("A")
+        self.server.start()
+        self.server.until(lambda: self.there() == {"A"}, "A is there")
+        self.server.command("A", "RemoteStartTransaction", {"idTag": "X"})
+        self.server.until(
+            lambda: bool(self.server.items("transactions?active=true")),
+            "A charges",
+        )
+        self.server.signal(signal.SIGTERM)
+        self.assertEqual(self.server.ended(), -signal.SIGTERM)
+        self.server.start()
+        [transaction] = self.server.items("transactions")
+        self.assertEqual(transaction["stopReason"], "Other")
+
+    def test_alone(self) -> None:
+        """
+        With C{[main] master = no} there are stations, and no server.
+        """
+        central = server(self)
+        central.start()
+        self.add("A", f"ws://127.0.0.1:{central.port}/ocpp")
+        self.server.settings["CS_MAIN_MASTER"] = "no"
+        self.server.begin()
+        central.until(
+            lambda: bool(central.items("stations?connected=true")),
+            "A is there",
+        )
+        self.assertFalse(self.server.is_ready())
+        self.server.signal(signal.SIGTERM)
+        self.assertEqual(self.server.ended(), -signal.SIGTERM)
+
+
+class TLSTests(TestCase):
+    """
+    Security profiles 2 and 3.
+    """
+
+    def setUp(self) -> None:
+        self.server = server(self)
+        self.folder = self.server.folder
+        self.ca = self.make("ca")
+        self.make("server", "ca")
+        self.make("client", "ca")
+        (self.folder / "boot.scenario").write_text(
+            "connect\nanswered BootNotification status=Accepted within 4\n"
+        )
+
+    def make(self, name: str, issuer: str = "") -> Any:
+        """
+        A certificate, and its key, as PEM files.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        by, signs = self.ca if issuer else (subject, key)
+        now = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(by)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(
+                x509.BasicConstraints(ca=not issuer, path_length=None), True
+            )
+            .add_extension(
+                x509.SubjectAlternativeName(
+                    [
+                        x509.DNSName("localhost"),
+                        x509.IPAddress(ip_address("127.0.0.1")),
+                    ]
+                ),
+                False,
+            )
+            .sign(signs, hashes.SHA256())
+        )
+        pem = certificate.public_bytes(Encoding.PEM)
+        (self.folder / f"{name}.pem").write_bytes(pem)
+        (self.folder / f"{name}.key").write_bytes(
+            key.private_bytes(
+                Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+            )
+        )
+        return subject, key
+
+    def listen(self, **settings: str) -> None:
+        self.server.settings.update(
+            CS_TLS_CERTIFICATE="server.pem",
+            CS_TLS_KEY="server.key",
+            **settings,
+        )
+        self.server.begin()
+        self.server.until_logged("listening on")
+
+    def boot(self, *options: str) -> subprocess.CompletedProcess[str]:
+        return ocpp_cp(
+            "scenario",
+            str(self.folder / "boot.scenario"),
+            "--url",
+            f"wss://localhost:{self.server.port}/ocpp",
+            *options,
+        )
+
+    def file(self, name: str) -> str:
+        return str(Path(self.folder) / name)
+
+    def test_verifies(self) -> None:
+        """
+        A server that a station's CA vouches for is connected to, and no
+        other.
+        """
+        self.listen()
+        trusted = self.boot("--ca", self.file("ca.pem"))
+        self.assertEqual(trusted.returncode, 0, trusted.stdout)
+        unknown = self.boot()
+        self.assertEqual(unknown.returncode, 1, unknown.stdout)
+
+    def test_client_certificate(self) -> None:
+        """
+        A server that asks for a certificate is shown it.
+        """
+        self.listen(CS_TLS_CLIENT_CA="ca.pem")
+        ca = ("--ca", self.file("ca.pem"))
+        shown = self.boot(
+            *ca,
+            "--certificate",
+            self.file("client.pem"),
+            "--private-key",
+            self.file("client.key"),
+        )
+        self.assertEqual(shown.returncode, 0, shown.stdout + shown.stderr)
+        self.assertEqual(self.boot(*ca).returncode, 1)
