@@ -88,7 +88,8 @@ class IBackend(IService):
     Decides what each station's Call is answered with.
 
     It is started before the first station connects and stopped after the
-    last Call it was asked to answer is answered.
+    last Call it was asked to answer is answered.  One that cannot always
+    answer may say so by an attribute C{is_ready}, for C{/readyz}.
     """
 
     def answer(station: IStation, call: Call) -> Payload | Awaitable[Payload]:
@@ -309,6 +310,34 @@ class ISeedLists(Interface):
     ) -> Sequence[Any]:
         """
         Asked with C{{"identity", "dateFrom"?, "dateTo"?}}.
+        """
+
+
+class ISeedSOAP(Interface):
+    """
+    A backend that reads and writes the envelopes of OCPP-S itself.
+
+    @raise NotKept: it cannot.
+    @raise BackendUnavailable: it cannot now.
+    """
+
+    async def parse_xml(envelope: str) -> tuple[str, str, str, str]:
+        """
+        Answer a station's envelope.
+
+        @return: the station's identity, the action, the address the station
+            is reached at, and the envelope of the answer.
+        """
+
+    async def json_to_soap(message: Mapping[str, Any]) -> str:
+        """
+        The envelope of a command: C{{"header": {"chargeBoxIdentity",
+        "Action", "To"}, "payload": {...}}}.
+        """
+
+    async def soap_to_json(envelope: str) -> Payload:
+        """
+        The payload of a station's answer to a command.
         """
 
 

@@ -403,13 +403,17 @@ class Webhook:
         Whole(1, 10000), 64, "How many requests are under way at most."
     )
     events: tuple[str, ...] = setting(
-        Several(["connected", "disconnected", "answered", "violations"], "off"),
+        Several(
+            ["connected", "disconnected", "answered", "violations"], "off"
+        ),
         (),
         "What is told beside Calls: stations that come and go, their answers "
         "to commands, what breaks the schema.",
     )
     events_url: str = setting(
-        WebAddress(optional=True), "", "Where events are posted to, if not url."
+        WebAddress(optional=True),
+        "",
+        "Where events are posted to, if not url.",
     )
     outbox: str = setting(
         FilePath(),

@@ -26,13 +26,13 @@ from twisted.internet.ssl import (
 )
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
+from twisted.web._newclient import RequestNotSent
 from twisted.web.client import (
+    URI,
     Agent,
     HTTPConnectionPool,
-    RequestNotSent,
     ResponseDone,
     ResponseFailed,
-    URI,
 )
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import (
@@ -307,7 +307,7 @@ def _root(path: str) -> Any:
     if not certificates:
         raise BadConfig(f"[webhook] ca = {path!r}: no PEM certificate in it")
     return trustRootFromCertificates(
-        [Certificate.loadPEM(begin + rest) for rest in certificates]
+        [Certificate.loadPEM(begin + rest) for rest in certificates]  # type: ignore[arg-type]
     )
 
 
@@ -345,7 +345,7 @@ def make_agent(settings: Mapping[str, Any], reactor: Any) -> IAgent:
         raise BadConfig("[webhook] certificate and key: give both, or neither")
     pool = HTTPConnectionPool(reactor)
     pool.maxPersistentPerHost = settings["connections"]
-    pool.cachedConnectionTimeout = IDLE
+    pool.cachedConnectionTimeout = IDLE  # type: ignore[assignment]
     # What may have arrived is not for a library to repeat.
     pool.retryAutomatically = False
     # It would log two lines for each connection.
