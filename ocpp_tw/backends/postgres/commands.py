@@ -9,8 +9,9 @@ notification.  What came of it goes to C{ocpp.CommandResult}.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import psycopg2
@@ -147,7 +148,7 @@ class Commands(Service):
             known = await self._functions.known()
         except BackendUnavailable:
             return
-        if known.has("TakeCommands", 2):
+        if known.has("TakeCommands", 3):
             self._want([identity])
         elif self._under_way < MOST:
             self._start(order)
@@ -159,8 +160,22 @@ class Commands(Service):
         self._want([identity])
 
     def _look(self) -> None:
+        keeping = Deferred.fromCoroutine(self._keep_house())
+        keeping.addErrback(self._oops)
         stations = self._central_system.stations()
         self._want([station.identity for station in stations])
+
+    async def _keep_house(self) -> None:
+        """
+        Let the database do what is to be done now and then.
+        """
+        try:
+            if (await self._functions.known()).has("Housekeep", 0):
+                await self._functions.call("Housekeep")
+        except (BackendUnavailable, NotKept):
+            pass
+        except psycopg2.Error as e:
+            self.log.error("ocpp.Housekeep failed: {code}", code=e.pgcode)
 
     # Taking
 
@@ -180,13 +195,13 @@ class Commands(Service):
     async def _take_all(self) -> None:
         try:
             known = await self._functions.known()
-            if not known.has("TakeCommands", 2):
+            if not known.has("TakeCommands", 3):
                 self._wanted.clear()
             while self._wanted and self._under_way < MOST:
                 await self._take()
         except (BackendUnavailable, NotKept):
             # We look again when the database is back, and each minute.
-            pass
+            return
         except psycopg2.Error as e:
             self.log.error("ocpp.TakeCommands failed: {code}", code=e.pgcode)
 
@@ -196,13 +211,27 @@ class Commands(Service):
         if not wanted:
             return
         room = MOST - self._under_way
-        orders = await self._functions.call(
-            "TakeCommands", texts(sorted(wanted)), room
-        )
+        orders = await self._taken_by(uuid4().hex, sorted(wanted), room)
         for order in orders:
             self._start(order)
         if len(orders) >= room:
             self._wanted |= wanted
+
+    async def _taken_by(
+        self, token: str, identities: Sequence[str], room: int
+    ) -> Sequence[Any]:
+        """
+        Ask until we know what we have taken.
+        """
+        while True:
+            try:
+                return await self._functions.call(
+                    "TakeCommands", texts(identities), room, token
+                )
+            except BackendUnavailable:
+                if not self.running:
+                    raise
+            await deferLater(self._clock, 1.0)
 
     # Doing
 
