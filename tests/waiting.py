@@ -39,12 +39,9 @@ def wait_until(holds: Callable[[], Any], seconds: float = 30.0) -> Any:
     @raise AssertionError: it never did.
     """
 
-    async def look() -> Any:
-        end = reactor().seconds() + seconds
-        while not (found := holds()):
-            if reactor().seconds() > end:
-                raise AssertionError(f"{holds} did not hold in {seconds} s")
-            await deferLater(reactor(), 0.02)
-        return found
-
-    return wait(look(), seconds + 5)
+    end = reactor().seconds() + seconds
+    while not (found := holds()):
+        if reactor().seconds() > end:
+            raise AssertionError(f"it did not come to hold in {seconds} s")
+        wait(deferLater(reactor(), 0.02))
+    return found

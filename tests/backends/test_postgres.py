@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
+from attrs import asdict, evolve
 from twisted.internet.defer import DeferredList, maybeDeferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase
@@ -15,11 +16,10 @@ from ocpp_tw.backends.postgres import PostgresBackend, make_backend
 from ocpp_tw.config import Postgres
 from ocpp_tw.interfaces import IBackend
 from ocpp_tw.ocpp.messages import Call
-from ocpp_tw.testing import BackendContract, FakeCentralSystem, FakeStation
+from ocpp_tw.testing import BackendContract, FakeCentralSystem
 
 from ..postgres import Database
 from ..waiting import reactor, wait
-from attrs import asdict, evolve
 
 
 def settings(conninfo: dict[str, str], **members: Any) -> dict[str, Any]:

@@ -201,22 +201,33 @@ class Endpoint:
         @param key: what names this request, however often it is sent.
         @raise Unanswered: there is none.
         """
-        work = Deferred.fromCoroutine(self._in_turn(body, key))
-        return work.addTimeout(self._timeout, self._clock, self._too_late)
+        trouble: list[str] = []
+        work = Deferred.fromCoroutine(self._in_turn(body, key, trouble))
 
-    async def _in_turn(self, body: bytes, key: str) -> bytes:
+        def too_late(result: Any, timeout: float) -> Any:
+            last = f" ({trouble[-1]})" if trouble else ""
+            raise Unanswered(f"no reply within {timeout:g} s{last}")
+
+        return work.addTimeout(self._timeout, self._clock, too_late)
+
+    async def _in_turn(
+        self, body: bytes, key: str, trouble: list[str]
+    ) -> bytes:
         await self._turns.acquire()
         try:
-            return await self._until_answered(body, key)
+            return await self._until_answered(body, key, trouble)
         finally:
             self._turns.release()
 
-    async def _until_answered(self, body: bytes, key: str) -> bytes:
+    async def _until_answered(
+        self, body: bytes, key: str, trouble: list[str]
+    ) -> bytes:
         begun, pause = self._clock.seconds(), PAUSE
         while True:
             try:
                 return await self._once(body, key)
-            except _NotNow:
+            except _NotNow as e:
+                trouble.append(str(e))
                 elapsed = self._clock.seconds() - begun
                 if elapsed + pause >= self._timeout:
                     raise
@@ -239,9 +250,6 @@ class Endpoint:
         except (ResponseFailed, SSLError) as e:
             raise Unanswered(_in_words(e)) from e
         return await _read(response)
-
-    def _too_late(self, result: Any, timeout: float) -> Any:
-        raise Unanswered(f"no reply within {timeout:g} s")
 
 
 async def _read(response: IResponse) -> bytes:

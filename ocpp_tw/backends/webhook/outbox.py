@@ -141,7 +141,7 @@ class Outbox(Service):
         put = self._database.write(
             partial(_put, row=(identity, event, key, body, now, now))
         )
-        put.addErrback(self._not_put)
+        put.addCallbacks(lambda _: self._look(), self._not_put)
 
     def _not_put(self, failure: Failure) -> None:
         self.waiting -= 1
