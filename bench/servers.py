@@ -82,6 +82,7 @@ SERVERS = (
         PGPORT="{beside}",
         PGUSER="postgres",
         PGDATABASE="postgres",
+        CS_POSTGRES_POLL_MAX="40",
     ),
 )
 

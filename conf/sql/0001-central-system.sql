@@ -166,8 +166,10 @@ CREATE INDEX command_taken ON ocpp.command (taken_by) WHERE state = 'Taken';
 -- Small things -----------------------------------------------------------
 
 CREATE FUNCTION ocpp.setting(p_name text) RETURNS text
-LANGUAGE sql STABLE AS $$
-    SELECT value FROM ocpp.setting WHERE name = p_name
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT value FROM ocpp.setting WHERE name = p_name);
+END
 $$;
 
 -- A time as stations write it; without a zone it is UTC.  Null where it is
@@ -271,11 +273,15 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 CREATE FUNCTION ocpp.flag(p_id integer, VARIADIC p_words text[])
-RETURNS void LANGUAGE sql AS $$
-    UPDATE ocpp.transaction SET suspect = ARRAY(
-        SELECT DISTINCT word FROM unnest(suspect || p_words) AS word
-        WHERE word IS NOT NULL ORDER BY word)
-    WHERE id = p_id AND NOT suspect @> array_remove(p_words, NULL)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF array_remove(p_words, NULL) <> '{}' THEN
+        UPDATE ocpp.transaction SET suspect = ARRAY(
+            SELECT DISTINCT word FROM unnest(suspect || p_words) AS word
+            WHERE word IS NOT NULL ORDER BY word)
+        WHERE id = p_id;
+    END IF;
+END
 $$;
 
 -- Find the energy of a transaction, and what its figures make suspect.
@@ -343,24 +349,46 @@ $$;
 
 CREATE FUNCTION ocpp.keep_aside(
     p_identity text, p_action text, p_payload jsonb, p_reason text
-) RETURNS void LANGUAGE sql AS $$
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO ocpp.kept_aside (identity, action, reason, payload)
     VALUES (p_identity, p_action, p_reason, p_payload)
-    ON CONFLICT DO NOTHING
+    ON CONFLICT DO NOTHING;
+END
 $$;
 
 -- The energy register among samples, in Wh.
 CREATE FUNCTION ocpp.register_of(p_samples jsonb) RETURNS double precision
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT ocpp.to_number(s->>'value')
-        * CASE WHEN s->>'unit' = 'kWh' THEN 1000 ELSE 1 END
-    FROM jsonb_array_elements(p_samples) AS s
-    WHERE coalesce(s->>'measurand', 'Energy.Active.Import.Register')
-            = 'Energy.Active.Import.Register'
-        AND s->>'phase' IS NULL
-        AND coalesce(s->>'format', 'Raw') = 'Raw'
-        AND coalesce(s->>'unit', 'Wh') IN ('Wh', 'kWh')
-    LIMIT 1
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    sample jsonb;
+BEGIN
+    FOR sample IN SELECT jsonb_array_elements(p_samples) LOOP
+        IF coalesce(sample->>'measurand', 'Energy.Active.Import.Register')
+                    = 'Energy.Active.Import.Register'
+                AND sample->>'phase' IS NULL
+                AND coalesce(sample->>'format', 'Raw') = 'Raw'
+                AND coalesce(sample->>'unit', 'Wh') IN ('Wh', 'kWh') THEN
+            RETURN ocpp.to_number(sample->>'value')
+                * CASE WHEN sample->>'unit' = 'kWh' THEN 1000 ELSE 1 END;
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+
+-- The transaction of a connector at that time.
+CREATE FUNCTION ocpp.transaction_at(
+    p_identity text, p_connector integer, p_time timestamptz
+) RETURNS integer LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT CASE WHEN coalesce(stop_time, closed_at) < p_time
+            THEN NULL ELSE id END
+        FROM ocpp.transaction
+        WHERE identity = p_identity AND connector = p_connector
+            AND p_connector > 0 AND start_time <= p_time
+        ORDER BY start_time DESC, id DESC LIMIT 1);
+END
 $$;
 
 -- Keep meterValues; each with the transaction given, or the one of its
@@ -368,28 +396,27 @@ $$;
 CREATE FUNCTION ocpp.keep_meter_values(
     p_identity text, p_connector integer, p_values jsonb, p_id integer,
     p_words text[] DEFAULT NULL
-) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO ocpp.meter_value
-        (received, transaction_id, identity, connector, time, register,
-         samples, suspect)
-    SELECT now(),
-        CASE WHEN p_id IS NOT NULL OR p_connector <= 0 THEN p_id ELSE (
-            SELECT CASE WHEN coalesce(stop_time, closed_at) < v.time
-                THEN NULL ELSE id END
-            FROM ocpp.transaction
-            WHERE identity = p_identity AND connector = p_connector
-                AND start_time <= v.time
-            ORDER BY start_time DESC, id DESC LIMIT 1) END,
-        p_identity, p_connector, v.time, ocpp.register_of(v.samples),
-        v.samples, nullif(array_remove(p_words || v.doubt, NULL), '{}')
-    FROM (SELECT
-            ocpp.corrected(told) AS time,
-            ocpp.doubt_of_time(told) AS doubt,
-            CASE jsonb_typeof(value->'sampledValue') WHEN 'array'
-                THEN value->'sampledValue' ELSE '[]' END AS samples
-        FROM jsonb_array_elements(p_values),
-            LATERAL (SELECT ocpp.to_time(value->>'timestamp')) AS at(told)
-    ) AS v
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    value jsonb;
+    told timestamptz;
+    moment timestamptz;
+    samples jsonb;
+BEGIN
+    FOR value IN SELECT jsonb_array_elements(p_values) LOOP
+        told := ocpp.to_time(value->>'timestamp');
+        moment := ocpp.corrected(told);
+        samples := coalesce(value->'sampledValue', '[]');
+        INSERT INTO ocpp.meter_value (received, transaction_id, identity,
+            connector, time, register, samples, suspect)
+        VALUES (now(),
+            coalesce(p_id,
+                ocpp.transaction_at(p_identity, p_connector, moment)),
+            p_identity, p_connector, moment, ocpp.register_of(samples),
+            samples, nullif(array_remove(
+                p_words || ocpp.doubt_of_time(told), NULL), '{}'));
+    END LOOP;
+END
 $$;
 
 CREATE FUNCTION ocpp.StartTransaction(p_identity text, p_payload jsonb)
@@ -586,7 +613,8 @@ $$;
 
 CREATE FUNCTION ocpp.BootNotification(
     p_identity text, p_payload jsonb, p_account text, p_version text
-) RETURNS jsonb LANGUAGE sql AS $$
+) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO ocpp.charge_point (identity, account, version, boot, booted)
     VALUES (p_identity, p_account, p_version, p_payload, now())
     ON CONFLICT (identity) DO UPDATE SET
@@ -594,32 +622,39 @@ CREATE FUNCTION ocpp.BootNotification(
         version = excluded.version,
         boot = excluded.boot,
         booted = excluded.booted;
-    SELECT jsonb_build_object('status', 'Accepted',
+    RETURN jsonb_build_object('status', 'Accepted',
         'currentTime', ocpp.time_text(now()),
-        'interval', ocpp.setting('heartbeat_interval')::integer)
+        'interval', ocpp.setting('heartbeat_interval')::integer);
+END
 $$;
 
 CREATE FUNCTION ocpp.StatusNotification(p_identity text, p_payload jsonb)
-RETURNS jsonb LANGUAGE sql AS $$
-    INSERT INTO ocpp.connector
-    VALUES (p_identity, ocpp.to_whole(p_payload->'connectorId'),
+RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    place integer := ocpp.to_whole(p_payload->'connectorId');
+BEGIN
+    INSERT INTO ocpp.connector AS c VALUES (p_identity, place,
         p_payload->>'status', p_payload->>'errorCode', p_payload, now())
     ON CONFLICT (identity, connector) DO UPDATE SET
         status = excluded.status,
         error_code = excluded.error_code,
         details = excluded.details,
         changed = excluded.changed;
-    UPDATE ocpp.reservation SET status = 'Faulted', ended = now()
-        WHERE p_payload->>'status' = 'Faulted' AND identity = p_identity
-            AND connector = ocpp.to_whole(p_payload->'connectorId')
-            AND status = 'Active';
-    SELECT '{}'::jsonb
+    IF p_payload->>'status' = 'Faulted' THEN
+        UPDATE ocpp.reservation SET status = 'Faulted', ended = now()
+            WHERE identity = p_identity AND connector = place
+                AND status = 'Active';
+    END IF;
+    RETURN '{}';
+END
 $$;
 
 CREATE FUNCTION ocpp.note(p_identity text, p_kind text, p_payload jsonb)
-RETURNS void LANGUAGE sql AS $$
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO ocpp.event (identity, kind, payload)
-    VALUES (p_identity, p_kind, p_payload)
+    VALUES (p_identity, p_kind, p_payload);
+END
 $$;
 
 -- What the server calls -----------------------------------------------------
@@ -679,7 +714,8 @@ $$;
 
 CREATE FUNCTION ocpp.SetChargePointConnected(
     p_identity text, p_connected boolean, p_metadata jsonb DEFAULT '{}'
-) RETURNS boolean LANGUAGE sql AS $$
+) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO ocpp.charge_point (identity, connected, account, version,
         metadata)
     VALUES (p_identity, p_connected, nullif(p_metadata->>'Account', ''),
@@ -690,8 +726,9 @@ CREATE FUNCTION ocpp.SetChargePointConnected(
         version = coalesce(excluded.version, charge_point.version),
         metadata = CASE WHEN excluded.connected
             THEN excluded.metadata ELSE charge_point.metadata END,
-        changed = now()
-    RETURNING connected
+        changed = now();
+    RETURN p_connected;
+END
 $$;
 
 -- A station's CALLRESULT to a command.
