@@ -73,7 +73,7 @@ class Cluster:
         }
         self._run("initdb", "-A", "trust", "-U", "postgres", "--no-sync")
         self.start()
-        atexit.register(self._remove)
+        atexit.register(self.remove)
 
     def start(self) -> None:
         options = (
@@ -105,7 +105,8 @@ class Cluster:
                 stdin=subprocess.DEVNULL,
             )
 
-    def _remove(self) -> None:
+    def remove(self) -> None:
+        atexit.unregister(self.remove)
         self.stop("immediate")
         shutil.rmtree(self.folder, ignore_errors=True)
 

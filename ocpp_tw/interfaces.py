@@ -4,8 +4,8 @@ The places where this server can be extended.
 L{IBackend} answers the stations; L{IBackendMaker} is how a plugin offers one.
 L{IStation} is a connected station, whatever it is connected with, and
 L{ICentralSystem} is what those who command stations hold.  A backend may also
-provide L{IObserver}, to learn of more than Calls, and L{IRecords}, L{ISeedLists}
-or L{IOutbox}, to let operators read what it keeps.
+provide L{IObserver}, to learn of more than Calls, and L{IRecords},
+L{ISeedLists} or L{IOutbox}, to let operators read what it keeps.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ import orjson
 
 from ..errors import CallFailed, ErrorCode
 from ..ocpp.messages import Payload
+from ..ocpp.times import write_time
 
 
 #: How a reply says what it is, if it does.
@@ -83,3 +84,13 @@ def write_json(value: Any) -> bytes:
         return orjson.dumps(value)
     except TypeError:
         return json.dumps(value).encode()
+
+
+def as_time(seconds: float) -> str:
+    """
+    A time as we write it.
+
+    >>> as_time(0)
+    '1970-01-01T00:00:00.000Z'
+    """
+    return write_time(int(seconds * 1000))

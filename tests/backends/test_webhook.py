@@ -560,7 +560,7 @@ class TLSTests(WebhookTestCase):
         """
         Files that cannot be used are named before anything starts.
         """
-        ours, key = self.authority.sign("us")
+        ours, _ = self.authority.sign("us")
         Path("empty").write_text("")
         for wrong in (
             {"ca": "missing"},

@@ -24,7 +24,6 @@ from ...errors import (
     NotKept,
     OCPPError,
 )
-from ...fleet import iso
 from ...interfaces import (
     IBackend,
     ICentralSystem,
@@ -35,7 +34,7 @@ from ...interfaces import (
 )
 from ...ocpp.messages import Call, Payload
 from ...ocpp.schemas import Violation
-from ..elsewhere import Senseless, read_reply
+from ..elsewhere import Senseless, as_time, read_reply
 from .commands import Commands
 from .functions import XML, Functions
 from .pool import Connector, Pool
@@ -126,7 +125,7 @@ class PostgresBackend(MultiService):
                     "IP": host or station.address,
                     "Port": int(port) if port.isdigit() else 0,
                 },
-                "ConnectedAt": iso(self._clock.seconds()),
+                "ConnectedAt": as_time(self._clock.seconds()),
             },
         )
         self._commands.station_connected(station.identity)

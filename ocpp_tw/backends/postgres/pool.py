@@ -56,7 +56,7 @@ _DEFAULTS = {
 Rows = Sequence[tuple[Any, ...]]
 
 
-class Link(Connection):  # type: ignore[misc]
+class Link(Connection):
     """
     A connection that tells when it is gone.
 

@@ -8,7 +8,6 @@ The reference schema: installed and upgraded by numbered scripts.
 from __future__ import annotations
 
 import re
-import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,11 +18,8 @@ from psycopg2.extensions import cursor as Cursor
 from ...errors import BadConfig
 
 
-#: Where the scripts are: beside the package, or where pip has put them.
-_PLACES = (
-    Path(__file__).parents[3] / "conf" / "sql",
-    Path(sysconfig.get_path("data")) / "share" / "ocpp_tw" / "sql",
-)
+#: Where the scripts are.
+SCRIPTS = Path(__file__).parents[2] / "conf" / "sql"
 
 #: Any number, as long as it is ours: two never install at once.
 _LOCK = 0x6F637070
@@ -51,14 +47,9 @@ class Script:
 
 def scripts() -> Sequence[Script]:
     """
-    @raise BadConfig: there are none.
+    All of them, in order.
     """
-    for place in _PLACES:
-        files = sorted(place.glob("[0-9]*.sql"))
-        if files:
-            return [_script(file) for file in files]
-    places = " or ".join(map(str, _PLACES))
-    raise BadConfig(f"there are no scripts in {places}")
+    return [_script(file) for file in sorted(SCRIPTS.glob("[0-9]*.sql"))]
 
 
 def _script(file: Path) -> Script:
@@ -82,9 +73,7 @@ def install(conninfo: Mapping[str, str]) -> Sequence[str]:
         raise BadConfig(f"[postgres/conninfo]: {e}".strip()) from None
     try:
         return [
-            script.name
-            for script in scripts()
-            if _applied(connection, script)
+            script.name for script in scripts() if _applied(connection, script)
         ]
     finally:
         connection.close()

@@ -18,7 +18,6 @@ from zope.interface import implementer
 
 from ...database import Database
 from ...errors import CallFailed, ErrorCode, NotKept
-from ...fleet import iso
 from ...interfaces import (
     IBackend,
     ICentralSystem,
@@ -29,7 +28,7 @@ from ...interfaces import (
 )
 from ...ocpp.messages import Call, Payload
 from ...ocpp.schemas import Violation
-from ..elsewhere import Senseless, read_reply, write_json
+from ..elsewhere import Senseless, as_time, read_reply, write_json
 from .endpoint import Endpoint, Unanswered, make_agent, make_endpoint
 from .outbox import MIGRATIONS, Outbox
 
@@ -99,7 +98,7 @@ class WebhookBackend(Service):
                 "payload": call.payload,
                 "account": station.account,
                 "version": station.version,
-                "timestamp": iso(self._clock.seconds()),
+                "timestamp": as_time(self._clock.seconds()),
             }
         )
         try:
@@ -154,7 +153,7 @@ class WebhookBackend(Service):
             {
                 "account": station.account,
                 "version": station.version,
-                "timestamp": iso(self._clock.seconds()),
+                "timestamp": as_time(self._clock.seconds()),
                 **members,
             },
         )

@@ -24,9 +24,8 @@ from twisted.python.failure import Failure
 
 from ...database import Database
 from ...errors import BackendUnavailable, BadRequest, NotFound
-from ...fleet import iso
 from ...interfaces import Page
-from ..elsewhere import write_json
+from ..elsewhere import as_time, write_json
 from .endpoint import Endpoint, Unanswered
 
 
@@ -255,8 +254,8 @@ def _item(row: Sequence[Any]) -> dict[str, Any]:
         "identity": identity,
         "event": event,
         "state": "dead" if dead else "waiting",
-        "created": iso(created),
-        "due": None if dead else iso(due),
+        "created": as_time(created),
+        "due": None if dead else as_time(due),
         "attempts": attempts,
         "reason": reason,
         "body": orjson.loads(body),
