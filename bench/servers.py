@@ -11,9 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 from attrs import field, frozen
 
@@ -35,20 +36,24 @@ class Server:
     """
     A row of the table: a command, run in an empty directory of its own.
 
-    @ivar command: C{{port}} and C{{dir}} in it, and in the environment, are
-        filled in.
+    @ivar command: C{{port}}, C{{dir}} and C{{beside}} in it, and in the
+        environment, are filled in.
     @ivar path: the part of the URL before the identity.
+    @ivar beside: the command of what it asks, which listens on the port
+        C{{beside}}; it runs where the load runs, and is not measured.
     """
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(factory=dict)
     path: str = "/ocpp"
+    beside: tuple[str, ...] = ()
 
 
-def _ours(name: str, **settings: str) -> Server:
+def _ours(name: str, beside: tuple[str, ...] = (), **settings: str) -> Server:
     command = (sys.executable, "-c", _TWISTD, "-n", "--pidfile=", "cs")
-    return Server(name, command, {"CS_SERVER_PORT": "{port}", **settings})
+    environment = {"CS_SERVER_PORT": "{port}", **settings}
+    return Server(name, command, environment, beside=beside)
 
 
 #: The first row is what the others are compared with.
@@ -62,6 +67,22 @@ SERVERS = (
         "embedded",
         CS_BACKEND_NAME="embedded",
         CS_EMBEDDED_PATH="{dir}/cs.sqlite3",
+    ),
+    _ours(
+        "webhook",
+        (sys.executable, "-m", "bench.webhook_server", "{beside}"),
+        CS_BACKEND_NAME="webhook",
+        CS_WEBHOOK_URL="http://127.0.0.1:{beside}/",
+    ),
+    _ours(
+        "postgres",
+        (sys.executable, "-m", "bench.cluster", "{beside}"),
+        CS_BACKEND_NAME="postgres",
+        PGHOST="127.0.0.1",
+        PGPORT="{beside}",
+        PGUSER="postgres",
+        PGDATABASE="postgres",
+        CS_POSTGRES_POLL_MAX="40",
     ),
 )
 
@@ -96,37 +117,73 @@ def running(server: Server, cpus: set[int] | None) -> Iterator[Running]:
 
     @raise NotRunning: with the last lines it wrote.
     """
-    with TemporaryDirectory(prefix="bench-") as directory:
-        port = free_port()
-        log = Path(directory, "bench.log")
-        process = _start(server, port, directory, log, cpus)
+    with (
+        TemporaryDirectory(prefix="bench-") as directory,
+        ExitStack() as stack,
+    ):
+        place = _Place(Path(directory), free_port(), free_port())
+        if server.beside:
+            stack.enter_context(
+                place.process(server.beside, place.beside, None)
+            )
+        process = stack.enter_context(
+            place.process(server.command, place.port, cpus, server.environment)
+        )
+        url = f"ws://127.0.0.1:{place.port}{server.path}"
+        yield Running(process.pid, url)
+
+
+@frozen
+class _Place:
+    """
+    Where a server runs, and the ports that it, and what it asks, listen on.
+    """
+
+    directory: Path
+    port: int
+    beside: int
+
+    @contextmanager
+    def process(
+        self,
+        command: tuple[str, ...],
+        port: int,
+        cpus: set[int] | None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """
+        A process that listens on that port.
+        """
+        log = self.directory / f"bench-{port}.log"
+        process = self._start(command, environment, log, cpus)
         try:
             _await_port(process, port, log)
-            yield Running(process.pid, f"ws://127.0.0.1:{port}{server.path}")
+            yield process
         finally:
             _end(process)
 
+    def _start(
+        self,
+        command: tuple[str, ...],
+        environment: Mapping[str, str],
+        log: Path,
+        cpus: set[int] | None,
+    ) -> subprocess.Popen[bytes]:
+        ours = {name: self._filled(x) for name, x in environment.items()}
+        with log.open("wb") as output, _on(cpus):
+            return subprocess.Popen(
+                [self._filled(word) for word in command],
+                cwd=self.directory,
+                env=_environment() | ours,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
 
-def _start(
-    server: Server,
-    port: int,
-    directory: str,
-    log: Path,
-    cpus: set[int] | None,
-) -> subprocess.Popen[bytes]:
-    def filled(text: str) -> str:
-        return text.replace("{port}", str(port)).replace("{dir}", directory)
-
-    ours = {name: filled(x) for name, x in server.environment.items()}
-    with log.open("wb") as output, _on(cpus):
-        return subprocess.Popen(
-            [filled(word) for word in server.command],
-            cwd=directory,
-            env=_environment() | ours,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    def _filled(self, text: str) -> str:
+        filled = text.replace("{dir}", str(self.directory))
+        filled = filled.replace("{beside}", str(self.beside))
+        return filled.replace("{port}", str(self.port))
 
 
 def _environment() -> dict[str, str]:

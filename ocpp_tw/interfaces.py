@@ -4,8 +4,8 @@ The places where this server can be extended.
 L{IBackend} answers the stations; L{IBackendMaker} is how a plugin offers one.
 L{IStation} is a connected station, whatever it is connected with, and
 L{ICentralSystem} is what those who command stations hold.  A backend may also
-provide L{IObserver}, to learn of more than Calls, and L{IRecords}, to let
-operators read what it keeps.
+provide L{IObserver}, to learn of more than Calls, and L{IRecords},
+L{ISeedLists} or L{IOutbox}, to let operators read what it keeps.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class IBackend(IService):
     Decides what each station's Call is answered with.
 
     It is started before the first station connects and stopped after the
-    last Call it was asked to answer is answered.
+    last Call it was asked to answer is answered.  One that cannot always
+    answer may say so by an attribute C{is_ready}, for C{/readyz}.
     """
 
     def answer(station: IStation, call: Call) -> Payload | Awaitable[Payload]:
@@ -251,6 +252,92 @@ class IRecords(Interface):
         """
         What is installed where: C{identity}; each is C{{"id", "identity",
         "connectorId", "installed", "csChargingProfiles": {...}}}.
+        """
+
+
+class IOutbox(Interface):
+    """
+    A backend that tells others of events, and keeps those not told yet.
+    """
+
+    async def outbox(
+        limit: int, cursor: str | None = None, **filters: str | None
+    ) -> Page:
+        """
+        Events, newest first: C{identity}, C{state} (waiting or dead).
+
+        Each is C{{"id", "identity", "event", "state", "created", "due",
+        "attempts", "reason", "body": {...}}}.
+
+        @raise NotKept: no events are told.
+        """
+
+    async def redeliver(number: int) -> Mapping[str, Any]:
+        """
+        Try a dead letter again.
+
+        @raise NotFound: there is no such dead letter.
+        """
+
+
+class ISeedLists(Interface):
+    """
+    A backend with lists of its own for C{/api/v1/CentralSystem/...}.
+
+    Each is asked with the token of the caller ('' for none) and an object,
+    and answers with JSON objects.
+
+    @raise NotKept: it has no such list.
+    @raise BackendUnavailable: it cannot be asked now.
+    """
+
+    async def charge_point_list(
+        token: str, known: Sequence[Mapping[str, Any]]
+    ) -> Sequence[Any]:
+        """
+        Made from our own list of stations.
+        """
+
+    async def transaction_list(
+        token: str, asked: Mapping[str, str]
+    ) -> Sequence[Any]:
+        """
+        Asked with C{{"identity", "dateFrom"?, "dateTo"?}}.
+        """
+
+    async def reservation_list(
+        token: str, asked: Mapping[str, str]
+    ) -> Sequence[Any]:
+        """
+        Asked with C{{"identity", "dateFrom"?, "dateTo"?}}.
+        """
+
+
+class ISeedSOAP(Interface):
+    """
+    A backend that reads and writes the envelopes of OCPP-S itself.
+
+    @raise NotKept: it cannot.
+    @raise BackendUnavailable: it cannot now.
+    """
+
+    async def parse_xml(envelope: str) -> tuple[str, str, str, str]:
+        """
+        Answer a station's envelope.
+
+        @return: the station's identity, the action, the address the station
+            is reached at, and the envelope of the answer.
+        """
+
+    async def json_to_soap(message: Mapping[str, Any]) -> str:
+        """
+        The envelope of a command: C{{"header": {"chargeBoxIdentity",
+        "Action", "To"}, "payload": {...}}}.
+        """
+
+    async def soap_to_json(envelope: str) -> Payload:
+        """
+        The payload of a station's answer to a command.
         """
 
 

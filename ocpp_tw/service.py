@@ -82,7 +82,12 @@ class CentralSystem(MultiService):
         """
         Whether stations can be served.
         """
-        return bool(self.running and self._ports and not self.draining)
+        return bool(
+            self.running
+            and self._ports
+            and not self.draining
+            and getattr(self.backend, "is_ready", True)
+        )
 
     def try_out(self) -> None:
         """

@@ -10,8 +10,10 @@ import sys
 from functools import partial
 from typing import Any, NoReturn
 
+from attrs import asdict
 from twisted.application.service import IService
 from twisted.python import usage
+from twisted.python.reflect import namedAny
 
 from twisted import __version__ as twisted_version
 
@@ -47,7 +49,15 @@ class Options(usage.Options):
             "conf/default.conf, if there is one).",
         ],
     ]
-    optFlags = [["test", "t", "Check the configuration, and exit."]]
+    optFlags = [
+        ["test", "t", "Check the configuration, and exit."],
+        [
+            "postgres-init",
+            None,
+            "Install our schema in the database of [postgres/conninfo], or "
+            "bring it up to date, and exit.",
+        ],
+    ]
 
     def opt_help_backends(self) -> NoReturn:
         """
@@ -70,6 +80,8 @@ class Options(usage.Options):
         )
         if self["test"]:
             self._test()
+        if self["postgres-init"]:
+            self._init_postgres()
         try:
             self["loaded"] = self._checked()
         except BadConfig as e:
@@ -94,6 +106,19 @@ class Options(usage.Options):
             print(*problems, f"{name} test failed", sep="\n", file=sys.stderr)
             raise SystemExit(1)
         print(f"{name} test is successful")
+        raise SystemExit(0)
+
+    def _init_postgres(self) -> NoReturn:
+        try:
+            install = namedAny("ocpp_tw.backends.postgres.schema.install")
+        except ImportError as e:
+            # Not everybody has what it needs.
+            raise SystemExit(f"{e}: pip install 'ocpp_tw[postgres]'") from None
+        try:
+            done = install(asdict(self["load"]().postgres.conninfo))
+        except BadConfig as e:
+            raise SystemExit("\n".join(e.problems)) from None
+        print(*(done or ["the schema is up to date"]), sep="\n")
         raise SystemExit(0)
 
     def _name(self) -> object:

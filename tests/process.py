@@ -50,7 +50,10 @@ class Server:
 
     @ivar folder: where it runs, with its configuration and its database.
     @ivar settings: its environment.
+    @ivar python: what runs it.
     """
+
+    python = sys.executable
 
     def __init__(self, folder: Path, before: str = "", **settings: str):
         """
@@ -91,7 +94,7 @@ class Server:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    sys.executable,
+                    self.python,
                     "-c",
                     self._before + _TWISTD,
                     "-n",

@@ -388,6 +388,38 @@ class Webhook:
     secret: str = setting(
         Text(), "", "Signs what we post with HMAC-SHA256.", secret=True
     )
+    ca: str = setting(
+        FilePath(optional=True),
+        "",
+        "Who signs the server's certificate, if not a well-known authority.",
+    )
+    certificate: str = setting(
+        FilePath(optional=True), "", "Our certificate for the server, if any."
+    )
+    key: str = setting(
+        FilePath(optional=True), "", "The key of our certificate."
+    )
+    connections: int = setting(
+        Whole(1, 10000), 64, "How many requests are under way at most."
+    )
+    events: tuple[str, ...] = setting(
+        Several(
+            ["connected", "disconnected", "answered", "violations"], "off"
+        ),
+        (),
+        "What is told beside Calls: stations that come and go, their answers "
+        "to commands, what breaks the schema.",
+    )
+    events_url: str = setting(
+        WebAddress(optional=True),
+        "",
+        "Where events are posted to, if not url.",
+    )
+    outbox: str = setting(
+        FilePath(),
+        "cs-outbox.sqlite3",
+        "The SQLite file of the events that are not told yet.",
+    )
 
 
 @frozen
@@ -454,6 +486,9 @@ class Postgres:
     connect: bool = setting(Flag(), False, "Whether to use it.")
     timeout: float = setting(
         Duration("s", 0.1, 3600), 5.0, "How long connecting may take."
+    )
+    statement_timeout: float = setting(
+        Duration("s", 0.1, 3600), 10.0, "How long an answer may take."
     )
     notice: bool = setting(Flag(), False, "Whether to log its notices.")
     log: str = setting(

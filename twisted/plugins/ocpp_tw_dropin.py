@@ -25,3 +25,15 @@ memory = BackendMaker(
     "ocpp_tw.backends.embedded",
     "The same, kept in memory: forgotten when it stops.",
 )
+
+webhook = BackendMaker(
+    "webhook",
+    "ocpp_tw.backends.webhook",
+    "Asks an HTTP server what to answer.",
+)
+
+postgres = BackendMaker(
+    "postgres",
+    "ocpp_tw.backends.postgres",
+    "Asks functions in a PostgreSQL database what to answer.",
+)

@@ -22,6 +22,7 @@ from .answers import send
 from .classic import Classic
 from .errors import refuse
 from .journal import Journaled
+from .outbox import Outbox
 from .records import Records
 from .routes import Part, Route
 from .server import Server
@@ -49,6 +50,7 @@ class API(Resource):
             Classic(router, reactor),
             Stations(router, reactor),
             Records(router),
+            Outbox(router),
             Journaled(router.journal),
             self.about,
         ]

@@ -9,15 +9,16 @@ The paths that integrators have relied on for years, exactly as they were.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IRequest
 
-from ...errors import BadRequest, NotFound
+from ...errors import BadRequest, NotFound, NotKept
 from ...fleet import Known, iso
-from ...interfaces import IStation
+from ...interfaces import ISeedLists, IStation
 from ...ocpp.actions import TO_STATION
 from ...ocpp.lenient import read_texts as read_by_schema
 from ...ocpp.schemas import REQUESTS
@@ -62,7 +63,13 @@ class Classic:
 
     async def charge_points(self, request: IRequest) -> dict[str, Any]:
         known = sorted(self._router.fleet, key=lambda known: known.identity)
-        return {"ChargePointList": [_charge_point(one) for one in known]}
+        ours: Sequence[Any] = [_charge_point(one) for one in known]
+        lists = ISeedLists(self._router.backend, None)
+        if lists is not None:
+            # A backend need not have this one.
+            with suppress(NotKept):
+                ours = await lists.charge_point_list(_token(request), ours)
+        return {"ChargePointList": ours}
 
     async def command(
         self, request: IRequest, identity: str, action: str
@@ -80,6 +87,12 @@ class Classic:
 
     async def transactions(self, request: IRequest) -> dict[str, Any]:
         filters = _filters(request)
+        lists = ISeedLists(self._router.backend, None)
+        if lists is not None:
+            theirs = await lists.transaction_list(
+                _token(request), _asked(filters)
+            )
+            return {"TransactionList": theirs}
         records = records_of(self._router, "transactions")
         page = await records.transactions(MOST_ITEMS, **filters)
         serial = self._serial_number(filters["identity"])
@@ -88,6 +101,12 @@ class Classic:
 
     async def reservations(self, request: IRequest) -> dict[str, Any]:
         filters = _filters(request)
+        lists = ISeedLists(self._router.backend, None)
+        if lists is not None:
+            theirs = await lists.reservation_list(
+                _token(request), _asked(filters)
+            )
+            return {"ReservationList": theirs}
         records = records_of(self._router, "reservations")
         page = await records.reservations(MOST_ITEMS, **filters)
         serial = self._serial_number(filters["identity"])
@@ -160,6 +179,25 @@ def _filters(request: IRequest) -> dict[str, str]:
     if not body.get("identity"):
         raise BadRequest("identity: this member is required")
     return {_FILTERS[name]: text for name, text in body.items() if text}
+
+
+def _asked(filters: Mapping[str, str]) -> dict[str, str]:
+    """
+    The filters as they came.
+    """
+    return {
+        old: filters[our] for old, our in _FILTERS.items() if our in filters
+    }
+
+
+def _token(request: IRequest) -> str:
+    """
+    The token of the caller, or ''.
+    """
+    scheme, _, token = (request.getHeader("authorization") or "").partition(
+        " "
+    )
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _charge_point(known: Known) -> dict[str, Any]:

@@ -1,0 +1,137 @@
+"""
+A PostgreSQL server of our own, in a temporary folder.
+
+C{python -m bench.cluster PORT} runs one, with the reference schema, until it
+is told to end.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import mkdtemp
+
+
+#: Where distributions put what is not meant for everybody's PATH.
+_PLACES = ("/usr/lib/postgresql", "/usr/pgsql", "/opt/homebrew/opt")
+
+_MISSING = (
+    "PostgreSQL is needed and its initdb was not found: "
+    "install the package postgresql (Debian, Ubuntu: apt-get install "
+    "postgresql; Fedora: dnf install postgresql-server), or name a server in "
+    "OCPP_TW_TEST_DSN"
+)
+
+
+class NoPostgres(Exception):
+    """
+    There are no binaries; the message says what to install.
+    """
+
+
+def binaries() -> Path:
+    """
+    The folder of C{initdb} and C{pg_ctl}.
+
+    @raise NoPostgres: there is none.
+    """
+    on_path = shutil.which("initdb")
+    found = [Path(on_path).resolve()] if on_path else []
+    for place in _PLACES:
+        found += sorted(Path(place).glob("*/bin/initdb"), reverse=True)
+    for initdb in found:
+        if initdb.with_name("pg_ctl").exists():
+            return initdb.parent
+    raise NoPostgres(_MISSING)
+
+
+class Cluster:
+    """
+    A server that can be stopped and started again.
+
+    @ivar conninfo: how to connect to it, in libpq's keywords.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._bin = binaries()
+        self._user = _unprivileged()
+        self.folder = Path(mkdtemp(prefix="pg-"))
+        if self._user:
+            shutil.chown(self.folder, self._user)
+        self._port = str(port)
+        self.conninfo = {
+            "host": "127.0.0.1",
+            "port": self._port,
+            "user": "postgres",
+            "dbname": "postgres",
+        }
+        self._run("initdb", "-A", "trust", "-U", "postgres", "--no-sync")
+        self.start()
+        atexit.register(self.remove)
+
+    def start(self) -> None:
+        options = (
+            f"-p {self._port} -k {self.folder} "
+            "-c listen_addresses=127.0.0.1 -c shared_buffers=32MB "
+            "-c max_connections=60"
+        )
+        log = str(self.folder / "log")
+        self._run("pg_ctl", "-w", "-l", log, "-o", options, "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        self._run("pg_ctl", "-w", "-m", mode, "stop")
+
+    def restart(self, mode: str = "fast") -> None:
+        self.stop(mode)
+        self.start()
+
+    def _run(self, name: str, *words: str) -> None:
+        data = str(self.folder / "data")
+        # pg_ctl's child keeps its output open for as long as it lives.
+        with open(self.folder / "tool.log", "wb") as log:
+            subprocess.run(
+                [self._bin / name, "-D", data, *words],
+                check=True,
+                cwd=self.folder,
+                user=self._user,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
+
+    def remove(self) -> None:
+        atexit.unregister(self.remove)
+        self.stop("immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _unprivileged() -> str | None:
+    """
+    Whom to become: PostgreSQL does not run as root.
+    """
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+def main(port: str) -> None:
+    """
+    Run a server until SIGTERM.
+    """
+    from ocpp_tw.backends.postgres.schema import install
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    cluster = Cluster(int(port))
+    install(cluster.conninfo)
+    signal.sigwait([signal.SIGTERM])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,96 @@
+"""
+Business logic that lives elsewhere: how a Call is put to it, and what its
+reply says.  A web server and a database are asked the same::
+
+    {"identity": "EM-A0000001", "uniqueId": "25cf07c9", "action": "Heartbeat",
+     "payload": {}, "account": ""}
+    {"identity": "EM-A0000001", "uniqueId": "25cf07c9", "action": "Heartbeat",
+     "payload": {"currentTime": "2024-10-22T23:08:58.205Z"}}
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+from ..errors import CallFailed, ErrorCode
+from ..ocpp.messages import Payload
+from ..ocpp.times import write_time
+
+
+#: How a reply says what it is, if it does.
+_RESULT = (None, "", "CallResult", 3, "3")
+_ERROR = ("CallError", 4, "4")
+
+#: What the standard allows a CallError (OCPP-J 1.6, section 4.2.3).
+_LONGEST_DESCRIPTION = 255
+
+
+class Senseless(Exception):
+    """
+    A reply from which no answer can be made; the message says why.
+    """
+
+
+def read_reply(reply: Any) -> Payload:
+    """
+    The payload that a station is answered with.
+
+    >>> read_reply({"payload": {"status": "Accepted"}})
+    {'status': 'Accepted'}
+
+    @raise CallFailed: the reply is a CallError.
+    @raise Senseless: it is neither.
+    """
+    if not isinstance(reply, dict):
+        raise Senseless("the reply is no JSON object")
+    kind = reply.get("messageTypeId")
+    if kind in _ERROR:
+        raise _call_error(reply)
+    if kind not in _RESULT:
+        raise Senseless(f"messageTypeId {kind!r:.40} is no answer")
+    payload = reply.get("payload")
+    if not isinstance(payload, dict):
+        raise Senseless("the reply has no payload, or it is no JSON object")
+    return payload
+
+
+def _call_error(reply: dict[str, Any]) -> CallFailed:
+    code = reply.get("errorCode")
+    if not isinstance(code, str) or not re.fullmatch("[A-Za-z]{1,50}", code):
+        code = ErrorCode.INTERNAL_ERROR
+    description = reply.get("errorDescription")
+    if not isinstance(description, str):
+        description = ""
+    details = reply.get("errorDetails", reply.get("payload"))
+    return CallFailed(
+        code,
+        description[:_LONGEST_DESCRIPTION],
+        details if isinstance(details, dict) else {},
+    )
+
+
+def write_json(value: Any) -> bytes:
+    """
+    Write JSON, whatever the size of its numbers.
+
+    >>> write_json({"connectorId": 2**64})
+    b'{"connectorId": 18446744073709551616}'
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value).encode()
+
+
+def as_time(seconds: float) -> str:
+    """
+    A time as we write it.
+
+    >>> as_time(0)
+    '1970-01-01T00:00:00.000Z'
+    """
+    return write_time(int(seconds * 1000))

@@ -1,0 +1,199 @@
+"""
+The backend that asks an HTTP server what to answer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from attrs import asdict
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from ...database import Database
+from ...errors import CallFailed, ErrorCode, NotKept
+from ...interfaces import (
+    IBackend,
+    ICentralSystem,
+    IObserver,
+    IOutbox,
+    IStation,
+    Page,
+)
+from ...ocpp.messages import Call, Payload
+from ...ocpp.schemas import Violation
+from ..elsewhere import Senseless, as_time, read_reply, write_json
+from .endpoint import Endpoint, Unanswered, make_agent, make_endpoint
+from .outbox import MIGRATIONS, Outbox
+
+
+#: What can be told, beside Calls.
+EVENTS = ("connected", "disconnected", "answered", "violations")
+
+
+@implementer(IBackend, IObserver, IOutbox)
+class WebhookBackend(Service):
+    """
+    Posts each Call, and answers with the reply.
+
+    @ivar unanswered: how many Calls were not answered, by reason.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        clock: IReactorTime,
+        outbox: Outbox | None = None,
+        events: Sequence[str] = (),
+    ) -> None:
+        """
+        @param outbox: where events are left; not needed without events.
+        @param events: which of L{EVENTS} are told.
+        """
+        self.unanswered: Counter[str] = Counter()
+        self._endpoint = endpoint
+        self._clock = clock
+        self._outbox = outbox
+        self._told = frozenset(events if outbox else ())
+
+    # A service
+
+    def try_out(self) -> None:
+        """
+        @raise BadConfig: the file of the outbox cannot be used.
+        """
+        if self._outbox is not None:
+            self._outbox.try_out()
+
+    def startService(self) -> None:
+        super().startService()
+        if self._outbox is not None:
+            self._outbox.startService()
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        if self._outbox is None:
+            return succeed(None)
+        return self._outbox.stopService()
+
+    # Stations
+
+    def answer(self, station: IStation, call: Call) -> Deferred[Payload]:
+        return Deferred.fromCoroutine(self._ask(station, call))
+
+    async def _ask(self, station: IStation, call: Call) -> Payload:
+        body = write_json(
+            {
+                "identity": station.identity,
+                "uniqueId": call.unique_id,
+                "action": call.action,
+                "payload": call.payload,
+                "account": station.account,
+                "version": station.version,
+                "timestamp": as_time(self._clock.seconds()),
+            }
+        )
+        try:
+            reply = await self._endpoint.post(body, call.unique_id)
+            return read_reply(orjson.loads(reply))
+        except (Unanswered, Senseless, orjson.JSONDecodeError) as e:
+            reason = f"{type(e).__name__}: {e}"[:300]
+        self.unanswered[reason[:60]] += 1
+        self.log.error(
+            "{station}: no answer to {action} from {url}: {reason}",
+            station=station,
+            action=call.action,
+            url=self._endpoint.url,
+            reason=reason,
+        )
+        raise CallFailed(ErrorCode.INTERNAL_ERROR, "not answered; try again")
+
+    def station_connected(self, station: IStation) -> None:
+        self._tell("connected", station, address=station.address)
+
+    def station_disconnected(self, station: IStation) -> None:
+        self._tell("disconnected", station)
+
+    # An observer
+
+    def command_answered(
+        self, station: IStation, action: str, payload: Payload, answer: Payload
+    ) -> Awaitable[None] | None:
+        self._tell(
+            "answered", station, action=action, payload=payload, answer=answer
+        )
+        return None
+
+    def violations_seen(
+        self, station: IStation, call: Call, violations: Sequence[Violation]
+    ) -> None:
+        self._tell(
+            "violations",
+            station,
+            uniqueId=call.unique_id,
+            action=call.action,
+            payload=call.payload,
+            violations=[asdict(violation) for violation in violations[:10]],
+        )
+
+    def _tell(self, event: str, station: IStation, **members: Any) -> None:
+        if self._outbox is None or event not in self._told:
+            return
+        self._outbox.put(
+            station.identity,
+            event,
+            {
+                "account": station.account,
+                "version": station.version,
+                "timestamp": as_time(self._clock.seconds()),
+                **members,
+            },
+        )
+
+    # An outbox
+
+    async def outbox(
+        self, limit: int, cursor: str | None = None, **filters: str | None
+    ) -> Page:
+        return await self._kept().page(limit, cursor, **filters)
+
+    async def redeliver(self, number: int) -> Mapping[str, Any]:
+        return await self._kept().redeliver(number)
+
+    def _kept(self) -> Outbox:
+        if self._outbox is None:
+            raise NotKept("no events are told; [webhook] events says which")
+        return self._outbox
+
+
+def make_backend(
+    settings: Mapping[str, Any],
+    central_system: ICentralSystem,
+    reactor: IReactorTime,
+) -> WebhookBackend:
+    """
+    See C{[webhook]} in docs/configuration.md.
+
+    @raise BadConfig: a file of certificates cannot be used.
+    """
+    url = settings["url"]
+    agent = make_agent(settings, reactor)
+    endpoint = make_endpoint(settings, url, agent, reactor)
+    events = settings["events"]
+    if not events:
+        return WebhookBackend(endpoint, reactor)
+    where = settings["events_url"] or url
+    outbox = Outbox(
+        Database(settings["outbox"], MIGRATIONS, reactor),
+        make_endpoint(settings, where, agent, reactor),
+        reactor,
+    )
+    return WebhookBackend(endpoint, reactor, outbox, events)

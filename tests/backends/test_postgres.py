@@ -1,0 +1,704 @@
+"""
+Tests for L{ocpp_tw.backends.postgres}, on a real server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+from attrs import asdict, evolve
+from twisted.internet.defer import (
+    Deferred,
+    DeferredList,
+    gatherResults,
+    maybeDeferred,
+)
+from twisted.internet.task import deferLater
+from twisted.trial.unittest import SynchronousTestCase
+
+from ocpp_tw.backends.postgres import PostgresBackend, make_backend
+from ocpp_tw.backends.postgres.schema import install
+from ocpp_tw.config import Postgres
+from ocpp_tw.errors import BackendUnavailable, BadConfig, CallFailed, NotKept
+from ocpp_tw.ocpp.messages import Call
+from ocpp_tw.testing import BackendContract, FakeCentralSystem, FakeStation
+
+from ..postgres import Database
+from ..waiting import reactor, wait, wait_until
+
+
+HEARTBEAT = Call("19", "Heartbeat", {})
+STATION = FakeStation("CP1", account="AC0001")
+START = {
+    "connectorId": 1,
+    "idTag": "A1",
+    "meterStart": 1000,
+    "timestamp": "2026-09-21T14:13:20Z",
+}
+
+#: A database of an integrator's own, as small as can be.
+THEIRS = """
+CREATE SCHEMA ocpp;
+CREATE FUNCTION ocpp.Parse(a text, b text, c text, d jsonb, e text)
+RETURNS json LANGUAGE sql AS $$
+    SELECT json_build_object('payload',
+        json_build_object('currentTime', concat_ws(',', a, b, c, d, e)))
+$$;
+"""
+
+
+def settings(conninfo: Mapping[str, str], **members: Any) -> dict[str, Any]:
+    """
+    Of a backend for this database.
+    """
+    given = asdict(evolve(Postgres(), **members))
+    return {**given, "conninfo": conninfo}
+
+
+class PostgresTestCase(SynchronousTestCase):
+    """
+    A test with a database of its own.
+    """
+
+    with_schema = True
+
+    def setUp(self) -> None:
+        self.database = Database(self.with_schema)
+        self.addCleanup(self.database.drop)
+        self.central_system = FakeCentralSystem()
+        self.asked: list[Any] = []
+
+    def make_backend(self, **members: Any) -> PostgresBackend:
+        backend = make_backend(
+            settings(self.database.conninfo, **members),
+            self.central_system,
+            reactor(),
+        )
+        answer = backend.answer
+
+        def noted(station: Any, call: Call) -> Any:
+            self.asked.append(answer(station, call))
+            return self.asked[-1]
+
+        self.patch(backend, "answer", noted)
+        return backend
+
+    def wait(self, answer: Awaitable[Any]) -> Any:
+        return wait(answer) if not isinstance(answer, dict) else answer
+
+    def settle(self) -> None:
+        wait(DeferredList(self.asked))
+        # Their callbacks are done when the reactor turns.
+        wait(deferLater(reactor(), 0))
+
+    def started(self, **members: Any) -> PostgresBackend:
+        backend = self.make_backend(**members)
+        backend.startService()
+        self.addCleanup(lambda: wait(maybeDeferred(backend.stopService)))
+        return backend
+
+    def logged(self, backend: Any) -> list[dict[str, Any]]:
+        """
+        What it will log.
+        """
+        events: list[dict[str, Any]] = []
+        backend.log = type(backend.log)(observer=events.append)
+        return events
+
+    def define(self, name: str, body: str, returns: str = "jsonb") -> None:
+        """
+        Replace a function of the schema by one in SQL.
+        """
+        self.database.ask(
+            f"CREATE OR REPLACE FUNCTION ocpp.{name} RETURNS {returns}"
+            f" LANGUAGE plpgsql AS $$ BEGIN {body} END $$"
+        )
+
+
+class ContractTests(PostgresTestCase, BackendContract):
+    """
+    The reference schema keeps what every backend promises.
+    """
+
+
+PARSE = (
+    "Parse(p_identity text, p_unique_id text, p_action text, p_payload jsonb,"
+    " p_account text DEFAULT NULL, p_version text DEFAULT '1.6')"
+)
+
+
+class ParseTests(PostgresTestCase):
+    """
+    What C{ocpp.Parse} is asked, and what is made of its reply.
+    """
+
+    def reply(self, json: str) -> Any:
+        self.define(PARSE, f"RETURN '{json}';")
+        return wait(self.started().answer(STATION, HEARTBEAT))
+
+    def test_six_arguments(self) -> None:
+        """
+        The version is told where it is wanted.
+        """
+        self.define(
+            PARSE,
+            "RETURN jsonb_build_object('payload', jsonb_build_object('all',"
+            " concat_ws(',', p_identity, p_unique_id, p_action, p_payload,"
+            " p_account, p_version)));",
+        )
+        answer = wait(self.started().answer(STATION, HEARTBEAT))
+        self.assertEqual(answer, {"all": "CP1,19,Heartbeat,{},AC0001,1.6"})
+
+    def test_call_error(self) -> None:
+        """
+        An error is an error, with its code, description and details.
+        """
+        refused = self.assertRaises(
+            CallFailed,
+            self.reply,
+            '{"messageTypeId": "CallError", "errorCode": "SecurityError",'
+            ' "errorDescription": "go away", "errorDetails": {"a": 1}}',
+        )
+        self.assertEqual(
+            (refused.code, refused.description, refused.details),
+            ("SecurityError", "go away", {"a": 1}),
+        )
+
+    def test_messageless(self) -> None:
+        """
+        A reply without messageTypeId is a result.
+        """
+        self.assertEqual(self.reply('{"payload": {"a": 1}}'), {"a": 1})
+
+    def test_exception(self) -> None:
+        """
+        What a function raises is InternalError to the station, without SQL;
+        the log has its code and message, without the statement.
+        """
+        self.define(PARSE, "RAISE EXCEPTION 'secret' USING ERRCODE = '22023';")
+        backend = self.started()
+        logged = self.logged(backend)
+        refused = self.assertRaises(
+            CallFailed, wait, backend.answer(STATION, HEARTBEAT)
+        )
+        self.assertEqual(refused.code, "InternalError")
+        self.assertEqual(refused.description, "not answered; try again")
+        self.assertEqual(refused.details, {})
+        self.assertEqual(logged[0]["reason"], "22023: secret")
+        self.assertIs(logged[0]["station"], STATION)
+
+    def test_nothing(self) -> None:
+        """
+        Null, or a payload that is none, is InternalError.
+        """
+        for body in ("RETURN NULL;", "RETURN '[]';", "RETURN '{}';"):
+            self.define(PARSE, body)
+            refused = self.assertRaises(
+                CallFailed, wait, self.started().answer(STATION, HEARTBEAT)
+            )
+            self.assertEqual(refused.code, "InternalError")
+
+    def test_retries(self) -> None:
+        """
+        What lost against another transaction is asked again.
+        """
+        self.database.ask("CREATE SEQUENCE ocpp.times")
+        self.define(
+            PARSE,
+            "IF nextval('ocpp.times') < 3 THEN"
+            " RAISE EXCEPTION 'lost' USING ERRCODE = '40P01'; END IF;"
+            " RETURN '{\"payload\": {}}';",
+        )
+        answer = wait(self.started().answer(STATION, HEARTBEAT))
+        self.assertEqual(answer, {})
+        [(times,)] = self.database.ask("SELECT last_value FROM ocpp.times")
+        self.assertEqual(times, 3)
+
+    def test_too_slow(self) -> None:
+        """
+        A statement that takes too long is ended, and the next is answered.
+        """
+        self.define(
+            PARSE,
+            "IF p_action = 'Authorize' THEN PERFORM pg_sleep(30); END IF;"
+            " RETURN '{\"payload\": {}}';",
+        )
+        backend = self.started(statement_timeout=0.3)
+        logged = self.logged(backend)
+        slow = backend.answer(STATION, Call("1", "Authorize", {}))
+        self.assertRaises(CallFailed, wait, slow)
+        self.assertIn("too slow", logged[0]["reason"])
+        self.assertEqual(wait(backend.answer(STATION, HEARTBEAT)), {})
+
+    def test_burst(self) -> None:
+        """
+        Many new stations at once are all answered: no deadlock, no number
+        twice.
+        """
+        backend = self.started()
+        stations = [FakeStation(f"NEW{n}") for n in range(60)]
+        calls = [
+            backend.answer(station, Call("1", action, payload))
+            for station in stations
+            for action, payload in (
+                ("StatusNotification", _status(0)),
+                ("StatusNotification", _status(1)),
+                ("StartTransaction", START),
+            )
+        ]
+        answers = wait(gatherResults(calls))
+        numbers = {a["transactionId"] for a in answers if a}
+        self.assertEqual(len(numbers), 60)
+
+
+def _status(connector: int) -> dict[str, Any]:
+    return {
+        "connectorId": connector,
+        "errorCode": "NoError",
+        "status": "Available",
+    }
+
+
+class TheirsTests(PostgresTestCase):
+    """
+    A schema that an integrator brings.
+    """
+
+    with_schema = False
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.database.ask(THEIRS)
+
+    def test_five_arguments(self) -> None:
+        """
+        The older form of Parse is called as it always was; no account is
+        null.
+        """
+        backend = self.started()
+        answer = wait(backend.answer(STATION, HEARTBEAT))
+        self.assertEqual(answer, {"currentTime": "CP1,19,Heartbeat,{},AC0001"})
+        answer = wait(backend.answer(FakeStation("CP2"), HEARTBEAT))
+        self.assertEqual(answer, {"currentTime": "CP2,19,Heartbeat,{}"})
+
+    def test_missing_functions(self) -> None:
+        """
+        What is missing is said once, and harms nothing else.
+        """
+        backend = self.started()
+        logged = self.logged(backend._functions)
+        backend.station_connected(STATION)
+        for _ in range(2):
+            wait(backend.answer(STATION, HEARTBEAT))
+        backend.station_disconnected(STATION)
+        self.assertRaises(NotKept, wait, backend.charge_point_list("", []))
+        self.assertRaises(NotKept, wait, backend.transaction_list("", {}))
+        names = [event["name"] for event in logged]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertIn("SetChargePointConnected", names)
+        self.assertNotIn("Parse", names)
+
+    def test_parse_comes_later(self) -> None:
+        """
+        A function that is made while we run is found.
+        """
+        self.database.ask("DROP FUNCTION ocpp.Parse")
+        backend = self.started()
+        refused = backend.answer(STATION, HEARTBEAT)
+        self.assertRaises(CallFailed, wait, refused)
+        self.database.ask(THEIRS.split(";", 1)[1])
+        answer = wait(backend.answer(STATION, HEARTBEAT))
+        self.assertIn("currentTime", answer)
+
+    def test_hands_off(self) -> None:
+        """
+        Our schema is not installed over theirs.
+        """
+        error = self.assertRaises(BadConfig, install, self.database.conninfo)
+        self.assertIn("not ours", str(error))
+
+    def test_command_in_a_notification(self) -> None:
+        """
+        Without a table of commands, the order is in the notification.
+        """
+        self.database.ask(
+            "CREATE TABLE ocpp.results (id bigint, result jsonb);"
+            "CREATE FUNCTION ocpp.CommandResult(bigint, jsonb) RETURNS void"
+            " LANGUAGE sql AS $$ INSERT INTO ocpp.results VALUES ($1, $2) $$"
+        )
+        station = FakeStation(answers={"Reset": {"status": "Accepted"}})
+        self.central_system.connected.append(station)
+        backend = self.started()
+        wait_until(lambda: backend._commands._link)
+        self.database.ask(
+            "SELECT pg_notify('ocpp_command', %s)",
+            '{"id": 7, "identity": "CP1", "action": "Reset",'
+            ' "payload": {"type": "Soft"}}',
+        )
+        [(number, result)] = wait_until(
+            lambda: self.database.ask("SELECT * FROM ocpp.results")
+        )
+        self.assertEqual(number, 7)
+        self.assertEqual(result["payload"], {"status": "Accepted"})
+        self.assertEqual(station.asked, [("Reset", {"type": "Soft"})])
+
+
+class ListTests(PostgresTestCase):
+    """
+    The lists of the reference schema, and who is connected.
+    """
+
+    def test_presence(self) -> None:
+        """
+        The database knows who is connected: the last word of each counts.
+        """
+        backend = self.started()
+        for _ in range(3):
+            backend.station_connected(STATION)
+            backend.station_disconnected(STATION)
+        backend.station_connected(FakeStation("CP2"))
+        sql = "SELECT identity, connected FROM ocpp.charge_point ORDER BY 1"
+        wait_until(
+            lambda: self.database.ask(sql) == [("CP1", False), ("CP2", True)]
+        )
+
+    def test_charge_points(self) -> None:
+        """
+        The list has whom the database knows, with what we know of them.
+        """
+        backend = self.started()
+        backend.station_connected(STATION)
+        wait_until(
+            lambda: self.database.ask("SELECT 1 FROM ocpp.charge_point")
+        )
+        known = [{"Identity": "CP1", "Address": "10.0.0.5:1", "LastSeen": "x"}]
+        [item] = wait(backend.charge_point_list("token", known))
+        self.assertEqual(item["Identity"], "CP1")
+        self.assertEqual(item["Address"], "10.0.0.5:1")
+        self.assertTrue(item["Connected"])
+
+    def test_transactions(self) -> None:
+        """
+        Transactions are listed by station and time, as they always were.
+        """
+        backend = self.started()
+        started = wait(
+            backend.answer(STATION, Call("1", "StartTransaction", START))
+        )
+        stop = {
+            "transactionId": started["transactionId"],
+            "idTag": "A1",
+            "meterStop": 1234,
+            "timestamp": "2026-09-21T15:13:20Z",
+        }
+        wait(backend.answer(STATION, Call("2", "StopTransaction", stop)))
+        [item] = wait(backend.transaction_list("", {"identity": "CP1"}))
+        self.assertEqual(
+            item,
+            {
+                "id": started["transactionId"],
+                "idTag": "A1",
+                "identity": "CP1",
+                "serialNumber": None,
+                "connectorId": 1,
+                "meterStart": 1000,
+                "meterStop": 1234,
+                "value": 234,
+                "reservationId": None,
+                "reason": "Local",
+                "data": None,
+                "dateStart": "2026-09-21T14:13:20.000Z",
+                "dateStop": "2026-09-21T15:13:20.000Z",
+            },
+        )
+        for asked, count in (
+            ({"identity": "CP2"}, 0),
+            ({"identity": "CP1", "dateFrom": "2026-09-22"}, 0),
+            ({"identity": "CP1", "dateTo": "2026-09-21T14:13:20Z"}, 0),
+            ({"identity": "CP1", "dateFrom": "2026-09-21"}, 1),
+        ):
+            items = wait(backend.transaction_list("", asked))
+            self.assertEqual(len(items), count, asked)
+
+    def test_reservations(self) -> None:
+        """
+        What a station reserved is listed, used, and ends.
+        """
+        backend = self.started()
+        reserve = {
+            "connectorId": 1,
+            "reservationId": 5,
+            "idTag": "A1",
+            "expiryDate": "2099-01-01T00:00:00Z",
+        }
+        accepted = {"status": "Accepted"}
+        noted = backend.command_answered(
+            STATION, "ReserveNow", reserve, accepted
+        )
+        assert noted is not None
+        wait(noted)
+        [item] = wait(backend.reservation_list("", {"identity": "CP1"}))
+        self.assertEqual((item["id"], item["idTag"]), (5, "A1"))
+        self.assertIsNone(item["dateStop"])
+        start = {**START, "reservationId": 5}
+        wait(backend.answer(STATION, Call("1", "StartTransaction", start)))
+        [(status,)] = self.database.ask("SELECT status FROM ocpp.reservation")
+        self.assertEqual(status, "Used")
+        [item] = wait(backend.transaction_list("", {"identity": "CP1"}))
+        self.assertEqual(item["reservationId"], 5)
+
+
+class CommandTests(PostgresTestCase):
+    """
+    Commands that PL/pgSQL gives.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.station = FakeStation(answers={"Reset": {"status": "Accepted"}})
+        self.central_system.connected.append(self.station)
+
+    def order(self, action: str = "Reset", identity: str = "CP1") -> int:
+        [(number,)] = self.database.ask(
+            "SELECT ocpp.Command(%s, %s, %s)",
+            identity,
+            action,
+            '{"type": "Soft"}',
+        )
+        return int(number)
+
+    def result(self, number: int) -> Any:
+        """
+        State and result of a command, once there is one.
+        """
+        return wait_until(
+            lambda: self.database.ask(
+                "SELECT state, result FROM ocpp.command WHERE id = %s"
+                " AND result IS NOT NULL",
+                number,
+            )
+        )[0]
+
+    def test_answered(self) -> None:
+        """
+        The station is asked, and its answer comes back.
+        """
+        backend = self.started()
+        wait_until(lambda: backend._commands._link)
+        state, result = self.result(self.order())
+        self.assertEqual(state, "Answered")
+        self.assertEqual(result["payload"], {"status": "Accepted"})
+        self.assertEqual(self.station.asked, [("Reset", {"type": "Soft"})])
+
+    def test_refused(self) -> None:
+        """
+        A CallError of the station comes back as one.
+        """
+        self.started()
+        state, result = self.result(self.order("ClearCache"))
+        self.assertEqual(state, "Failed")
+        self.assertEqual(result["errorCode"], "NotImplemented")
+
+    def test_while_nobody_listened(self) -> None:
+        """
+        What was ordered before we came, and while the connection was cut, is
+        done once.
+        """
+        before = self.order()
+        backend = self.started()
+        self.result(before)
+        link = wait_until(lambda: backend._commands._link)
+        self.database.cut()
+        meanwhile = [self.order() for _ in range(5)]
+        for number in meanwhile:
+            self.result(number)
+        self.assertIsNot(backend._commands._link, link)
+        self.assertEqual(len(self.station.asked), 6)
+
+    def test_not_here(self) -> None:
+        """
+        A command waits for a station that is not connected, and is done when
+        it comes.
+        """
+        backend = self.started()
+        number = self.order(identity="LATE")
+        wait(deferLater(reactor(), 0.2))
+        [(state,)] = self.database.ask("SELECT state FROM ocpp.command")
+        self.assertEqual(state, "Waiting")
+        late = FakeStation("LATE", answers={"Reset": {"status": "Accepted"}})
+        self.central_system.connected.append(late)
+        backend.station_connected(late)
+        self.assertEqual(self.result(number)[0], "Answered")
+
+    def test_expired(self) -> None:
+        """
+        A command whose station does not come in time is done no more.
+        """
+        number = self.order(identity="NEVER")
+        self.database.ask("UPDATE ocpp.command SET expires = now()")
+        self.started()
+        state, result = self.result(number)
+        self.assertEqual(state, "Expired")
+        self.assertEqual(result["errorCode"], "NotConnected")
+
+    def test_two_servers(self) -> None:
+        """
+        Of two servers that hear of a command, one does it.
+        """
+        self.started()
+        self.started()
+        for number in [self.order() for _ in range(20)]:
+            self.result(number)
+        self.assertEqual(len(self.station.asked), 20)
+
+    def test_nonsense(self) -> None:
+        """
+        A notification that makes no sense is logged, and that is all.
+        """
+        backend = self.started()
+        wait_until(lambda: backend._commands._link)
+        for text in ("", "x", "[]", "{}", '{"identity": {}}'):
+            self.database.ask("SELECT pg_notify('ocpp_command', %s)", text)
+        state, _ = self.result(self.order())
+        self.assertEqual(state, "Answered")
+
+
+class HealingTests(PostgresTestCase):
+    """
+    A database that comes and goes.
+    """
+
+    def test_cut(self) -> None:
+        """
+        Connections that the server closed are noticed at once: the next Call
+        is answered.
+        """
+        backend = self.started()
+        for _ in range(5):
+            self.assertIn(
+                "currentTime", wait(backend.answer(STATION, HEARTBEAT))
+            )
+            self.database.cut()
+            wait(deferLater(reactor(), 0.05))
+        self.assertIn("currentTime", wait(backend.answer(STATION, HEARTBEAT)))
+
+    def test_readiness(self) -> None:
+        """
+        It is ready when the database is reached.
+        """
+        backend = self.make_backend()
+        self.assertFalse(backend.is_ready)
+        backend.startService()
+        wait_until(lambda: backend.is_ready)
+        wait(maybeDeferred(backend.stopService))
+        wait_until(lambda: not backend.is_ready)
+
+    def test_unreachable(self) -> None:
+        """
+        Where no database is, stations get InternalError, in bounded time, and
+        the log says once why.
+        """
+        from ocpp_tw.backends.postgres import pool
+
+        self.patch(pool, "PATIENCE", 0.3)
+        backend = make_backend(
+            settings({"host": "127.0.0.1", "port": "1", "user": "x"}),
+            self.central_system,
+            reactor(),
+        )
+        logged = self.logged(backend._pool)
+        backend.startService()
+        self.addCleanup(lambda: wait(maybeDeferred(backend.stopService)))
+        refused = self.assertRaises(
+            CallFailed, wait, backend.answer(STATION, HEARTBEAT)
+        )
+        self.assertEqual(refused.code, "InternalError")
+        self.assertEqual(len(logged), 1)
+        self.assertRaises(
+            BackendUnavailable, wait, backend.transaction_list("", {})
+        )
+
+    def test_more_stations_than_connections(self) -> None:
+        """
+        Stations that find no connection free wait for one; there are never
+        more than allowed.
+        """
+        poll = evolve(Postgres().poll, min=1, max=3)
+        backend = self.started(poll=poll)
+        stations = [FakeStation(f"CP{n}") for n in range(100)]
+        answers: list[Deferred[Any]] = [
+            backend.answer(station, HEARTBEAT) for station in stations
+        ]
+        self.assertEqual(len(wait(gatherResults(answers))), 100)
+        [(count,)] = self.database.ask(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND pid"
+            " <> pg_backend_pid() AND query NOT LIKE 'LISTEN%%'",
+            self.database.conninfo["dbname"],
+        )
+        self.assertLessEqual(count, 3)
+
+
+class SchemaTests(PostgresTestCase):
+    """
+    Installing the reference schema, and what it does beside answering.
+    """
+
+    def test_twice(self) -> None:
+        """
+        Installing it again changes nothing.
+        """
+        self.assertEqual(list(install(self.database.conninfo)), [])
+
+    def test_unprivileged(self) -> None:
+        """
+        A role that may do nothing but own its schema can install and use it.
+        """
+        bare = Database(with_schema=False)
+        self.addCleanup(bare.drop)
+        name = bare.conninfo["dbname"]
+        bare.ask(f"CREATE ROLE r{name} LOGIN")
+        self.addCleanup(
+            lambda: bare.ask(f"DROP OWNED BY r{name}; DROP ROLE r{name}")
+        )
+        bare.ask(f"GRANT CREATE ON DATABASE {name} TO r{name}")
+        conninfo = {**bare.conninfo, "user": f"r{name}"}
+        self.assertIn("0001", install(conninfo)[0])
+
+    def test_retention(self) -> None:
+        """
+        Meter values of old months are forgotten, others are kept.
+        """
+        self.database.ask(
+            "CREATE TABLE ocpp.meter_value_2020_01 PARTITION OF"
+            " ocpp.meter_value FOR VALUES FROM ('2020-01-01Z') TO"
+            " ('2020-02-01Z')"
+        )
+        for time in ("2020-01-05Z", "2026-11-22Z"):
+            self.database.ask(
+                "INSERT INTO ocpp.meter_value VALUES"
+                " (%s, NULL, 'CP1', 1, now(), 1, '[]')",
+                time,
+            )
+        [(dropped,)] = self.database.ask("SELECT ocpp.forget_meter_values(12)")
+        self.assertEqual(dropped, 1)
+        [(left,)] = self.database.ask("SELECT count(*) FROM ocpp.meter_value")
+        self.assertEqual(left, 1)
+
+    def test_times(self) -> None:
+        """
+        Times are read as stations write them; what is none is null.
+        """
+        for text, expected in (
+            ("2026-09-21T14:13:20Z", "2026-09-21T14:13:20.000Z"),
+            ("2026-09-21 14:13:20,5", "2026-09-21T14:13:20.500Z"),
+            ("2026-09-21T16:13:20+02:00", "2026-09-21T14:13:20.000Z"),
+            ("yesterday", None),
+            ("infinity", None),
+            ("2026-13-45T99:99:99Z", None),
+            ("", None),
+        ):
+            [(read,)] = self.database.ask(
+                "SELECT ocpp.time_text(ocpp.to_time(%s))", text
+            )
+            self.assertEqual(read, expected, text)
