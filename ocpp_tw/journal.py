@@ -127,7 +127,7 @@ class Journal(Service):
         #: A message passed: see L{MessageLog.note}.
         self.note = self._messages.note
         self._saving = LoopingCall(self.save)
-        self._pruning = LoopingCall(self.prune)
+        self._pruning = LoopingCall(self._prune)
         self._saving.clock = self._pruning.clock = reactor
 
     def open(self) -> None:
@@ -220,6 +220,15 @@ class Journal(Service):
             pruned = await self.database.write(
                 lambda db: prune(db, oldest, self.rows)
             )
+
+    def _prune(self) -> Deferred[None]:
+        """
+        Prune; what could not be pruned now is the next time.
+        """
+        pruned = Deferred.fromCoroutine(self.prune())
+        return pruned.addErrback(
+            lambda f: self.log.error("nothing is pruned: {why}", why=f.value)
+        )
 
     # Reading
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import gc
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +129,7 @@ class CentralSystem(MultiService):
             for endpoint in self._endpoints(config):
                 ports.append(await endpoint.listen(self.front.site))
         except CannotListenError:
-            for port in ports:
-                await maybeDeferred(port.stopListening)
+            await _close(ports)
             raise
         return ports
 
@@ -180,13 +179,17 @@ class CentralSystem(MultiService):
         return Deferred.fromCoroutine(self._reload())
 
     async def _reload(self) -> None:
+        if self.draining:
+            return
+        ports: list[IListeningPort] | None = None
         try:
             new = self._load()
             certificates = self.certificates.read_again(new.tls)
             front = self.front.prepare(new)
-            backend = self._new_backend(new)
             ports = await self._new_ports(new)
+            backend = await self._new_backend(new)
         except (BadConfig, CannotListenError) as e:
+            await _close(ports or ())
             self.log.error(
                 "not reloaded, nothing has changed: {error}", error=e
             )
@@ -207,7 +210,7 @@ class CentralSystem(MultiService):
             config.backend.settings, self.router, self._reactor
         )
 
-    def _new_backend(self, new: Config) -> IBackend | None:
+    async def _new_backend(self, new: Config) -> IBackend | None:
         """
         The backend that the new configuration asks for, started; None where
         it is the one that we have.
@@ -215,7 +218,11 @@ class CentralSystem(MultiService):
         if new.backend == self.config.backend:
             return None
         backend = self._make_backend(new)
-        backend.setServiceParent(self)
+        try:
+            backend.setServiceParent(self)
+        except BadConfig:
+            await maybeDeferred(backend.disownServiceParent)
+            raise
         return backend
 
     async def _new_ports(self, new: Config) -> list[IListeningPort] | None:
@@ -245,8 +252,7 @@ class CentralSystem(MultiService):
 
     async def _replace_ports(self, new: list[IListeningPort]) -> None:
         old, self._ports = self._ports, new
-        for port in old:
-            await maybeDeferred(port.stopListening)
+        await _close(old)
 
     # Stop
 
@@ -276,8 +282,7 @@ class CentralSystem(MultiService):
         # Ours end their transactions while somebody answers them.
         await self.emulator.reload(None)
         ports, self._ports = self._ports, []
-        for port in ports:
-            await maybeDeferred(port.stopListening)
+        await _close(ports)
         for station in self.router.stations():
             station.close(GOING_AWAY, "the central system stops")
 
@@ -352,6 +357,11 @@ def _collect_less() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+async def _close(ports: Iterable[IListeningPort]) -> None:
+    for port in ports:
+        await maybeDeferred(port.stopListening)
 
 
 def _let_go(result: object, timeout: float) -> None:

@@ -5,6 +5,7 @@ RFC 6455 by hand, as a client: also what no library would send.
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
 from base64 import b64encode
@@ -194,3 +195,47 @@ class Client:
 
     def close(self) -> None:
         self.socket.close()
+
+
+def long_id(number: int) -> str:
+    """
+    A message id that makes an answer long.
+    """
+    return f"{number:0200}"
+
+
+def small_socket(port: int) -> socket.socket:
+    """
+    A connection with a small window: it is soon full.
+    """
+    made = socket.socket()
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    made.connect(("127.0.0.1", port))
+    return made
+
+
+@frozen
+class Fed:
+    """
+    What a server took before it stopped reading.
+
+    @ivar calls: how many whole frames.
+    @ivar rest: what is left of one more.
+    """
+
+    calls: int
+    rest: bytes
+
+
+def feed(sending: socket.socket) -> Fed:
+    """
+    Send until nothing is taken any more.
+    """
+    for number in range(200_000):
+        left = frame(heartbeat(long_id(number)))
+        while left:
+            _, writable, _ = select.select([], [sending], [], 1.0)
+            if not writable:
+                return Fed(number, left)
+            left = left[sending.send(left) :]
+    raise AssertionError("the server takes everything")

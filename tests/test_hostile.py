@@ -24,7 +24,14 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 from twisted.trial.unittest import SynchronousTestCase
 
-from .frames import Client, frame, handshake, heartbeat
+from .frames import (
+    Client,
+    feed,
+    frame,
+    handshake,
+    heartbeat,
+    small_socket,
+)
 from .process import server
 
 
@@ -111,6 +118,25 @@ class CrowdTests(SynchronousTestCase):
         newcomer = Client(self.server.port).open("/ocpp/Newcomer")
         self.assertEqual(newcomer.ask(heartbeat(1))[:2], [3, "1"])
         newcomer.close()
+
+    def test_deaf_and_replaced(self) -> None:
+        """
+        A connection that neither reads nor says goodbye is replaced by a
+        newer one of its identity, which is served, and is hung up on.
+        """
+        self.server.start()
+        port = self.server.port
+        deaf = Client(port, connected=small_socket(port)).open()
+        self.addCleanup(deaf.close)
+        deaf.socket.setblocking(False)
+        feed(deaf.socket)
+        newer = Client(port).open()
+        self.addCleanup(newer.close)
+        self.assertEqual(newer.ask(heartbeat(1))[:2], [3, "1"])
+        self.server.until_logged(" disconnected: ")
+        self.assertEqual(newer.ask(heartbeat(2))[:2], [3, "2"])
+        [station] = self.server.items("stations?connected=true")
+        self.assertTrue(station["connected"])
 
     def test_noise(self) -> None:
         """

@@ -493,6 +493,29 @@ class SignalTests(SynchronousTestCase):
         run(self._move(port))
         self.assertEqual(self.central.http("GET", "/readyz")[0], 200)
 
+    def test_reload_without_a_database(self) -> None:
+        """
+        A reload whose database cannot be opened changes nothing.
+        """
+        self.central.start()
+        self.central.configure("[embedded]\npath = cs.log/x\n")
+        self.central.signal(signal.SIGHUP)
+        self.central.until_logged("not reloaded")
+
+        async def boot() -> None:
+            async with plugged(self.central) as station:
+                await station.boot()
+                await station.begin(0)
+
+        run(boot())
+        self.assertEqual(len(self.central.items("transactions")), 1)
+        self.central.configure("")
+        self.central.signal(signal.SIGHUP)
+        self.central.until_logged(" reloaded")
+        self.assertNotIn("Traceback", self.central.log)
+        self.assertEqual(self.farewell(signal.SIGQUIT), 1001)
+        self.assertEqual(self.central.ended(), 0)
+
     async def _move(self, port: int) -> None:
         async with plugged(self.central) as station:
             await station.boot()

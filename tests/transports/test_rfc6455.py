@@ -6,14 +6,12 @@ and by Autobahn alone.
 
 from __future__ import annotations
 
-import select
 import socket
 import struct
 import zlib
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
 from twisted.trial.unittest import SynchronousTestCase
 
 from ..frames import (
@@ -25,9 +23,12 @@ from ..frames import (
     TEXT,
     Client,
     Frame,
+    feed,
     frame,
     handshake,
     heartbeat,
+    long_id,
+    small_socket,
 )
 from ..process import WITHOUT_FAST_PATH, Server, server
 
@@ -440,50 +441,6 @@ class Traffic:
             ],
             [('[2,"1","Heartbeat",{}]', None)],
         )
-
-
-def long_id(number: int) -> str:
-    """
-    A message id that makes an answer long.
-    """
-    return f"{number:0200}"
-
-
-def small_socket(port: int) -> socket.socket:
-    """
-    A connection with a small window: it is soon full.
-    """
-    made = socket.socket()
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    made.connect(("127.0.0.1", port))
-    return made
-
-
-@frozen
-class Fed:
-    """
-    What a server took before it stopped reading.
-
-    @ivar calls: how many whole frames.
-    @ivar rest: what is left of one more.
-    """
-
-    calls: int
-    rest: bytes
-
-
-def feed(sending: socket.socket) -> Fed:
-    """
-    Send until nothing is taken any more.
-    """
-    for number in range(200_000):
-        left = frame(heartbeat(long_id(number)))
-        while left:
-            _, writable, _ = select.select([], [sending], [], 1.0)
-            if not writable:
-                return Fed(number, left)
-            left = left[sending.send(left) :]
-    raise AssertionError("the server takes everything")
 
 
 def memory_of(pid: int) -> int:

@@ -317,6 +317,16 @@ class HandshakeTests(WireTestCase):
         frames = wire.frames()
         self.assertEqual(sorted(got.opcode for got in frames), [TEXT, PONG])
 
+    def test_never_finished(self) -> None:
+        """
+        Who does not finish the handshake is hung up on.
+        """
+        for begun in (b"", b"G", handshake("/ocpp/CP1")[:-2]):
+            transport = self.connect()
+            transport.protocol.dataReceived(begun)
+            self.clock.pump([10] * 10)
+            self.assertTrue(transport.disconnecting, begun)
+
     def test_our_fault(self) -> None:
         """
         An error of ours in the handshake is a 500 that tells nothing.

@@ -1,0 +1,402 @@
+"""
+Tests for L{ocpp_tw.router}: validation, registration, commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from ocpp_tw.errors import (
+    BadRequest,
+    CallFailed,
+    CallTimedOut,
+    StationNotConnected,
+    UnknownStation,
+)
+from ocpp_tw.interfaces import ICentralSystem, IObserver, IStation
+from ocpp_tw.ocpp.messages import Call, Payload
+from ocpp_tw.ocpp.schemas import Violation
+
+from .examples import FROM_STATION, TO_STATION
+from .transports.world import FakeBackend, World
+
+
+START: dict[str, Any] = FROM_STATION["StartTransaction"]
+ANSWER = {"transactionId": 1, "idTagInfo": {"status": "Accepted"}}
+
+
+@implementer(IObserver)
+class Observer(FakeBackend):
+    """
+    A backend that sees more than Calls.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.reply: Any = ANSWER
+        self.commands: list[tuple[str, Payload, Payload]] = []
+        self.violations: list[str] = []
+        self.noted: Deferred[None] | None = None
+
+    def answer(self, station: IStation, call: Call) -> Any:
+        self.calls.append(call)
+        if isinstance(self.reply, Exception):
+            raise self.reply
+        return self.reply
+
+    def command_answered(
+        self, station: IStation, action: str, payload: Payload, answer: Payload
+    ) -> Deferred[None] | None:
+        self.commands.append((action, payload, answer))
+        return self.noted
+
+    def violations_seen(
+        self, station: IStation, call: Call, violations: Sequence[Violation]
+    ) -> None:
+        self.violations += [violation.path for violation in violations]
+
+
+class RouterTestCase(World):
+    """
+    A router with one station.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.observer = Observer()
+        self.router.use(self.observer)
+        self.cp1 = self.station("CP1")
+
+    def hear(self, payload: Any, action: str = "StartTransaction") -> Any:
+        """
+        The answer to a Call of the station.
+        """
+        answer: Any = self.router.answer(self.cp1, Call("1", action, payload))
+        if isinstance(answer, Deferred):
+            return self.successResultOf(answer)
+        return answer
+
+    def refused(self, payload: Any, action: str = "StartTransaction") -> str:
+        """
+        The errorCode of the refusal of a Call.
+        """
+        error = self.assertRaises(CallFailed, self.hear, payload, action)
+        return str(error.code)
+
+    def tell(self, *args: Any) -> Deferred[Payload]:
+        return Deferred.fromCoroutine(self.router.call(*args))
+
+
+class ValidationTests(RouterTestCase):
+    """
+    What is done with payloads that break their schema.
+    """
+
+    def test_valid(self) -> None:
+        """
+        A valid payload reaches the backend as it is, in every mode.
+        """
+        for mode in ("lenient", "strict", "off"):
+            self.router.validation = mode
+            self.assertEqual(self.hear(START), ANSWER)
+            self.assertEqual(self.observer.calls.pop().payload, START)
+        self.assertEqual(self.observer.violations, [])
+
+    def test_strict(self) -> None:
+        """
+        In strict mode each kind of fault is refused with its errorCode, and
+        the backend is not asked.
+        """
+        self.router.validation = "strict"
+        for payload, code in (
+            ({**START, "connectorId": "1"}, "TypeConstraintViolation"),
+            ({"connectorId": 1}, "OccurenceConstraintViolation"),
+            ({**START, "idTag": "x" * 21}, "PropertyConstraintViolation"),
+            ({**START, "timestamp": "noon"}, "PropertyConstraintViolation"),
+            ({**START, "extra": 1}, "FormationViolation"),
+        ):
+            self.assertEqual(self.refused(payload), code)
+        self.assertEqual(self.observer.calls, [])
+        self.assertIn("$.idTag", self.observer.violations)
+
+    def test_lenient(self) -> None:
+        """
+        In lenient mode what can be understood is, and what is wrong with it
+        is counted, and recorded with its path.
+        """
+        odd = {**START, "connectorId": "1", "idTag": "x" * 21}
+        self.assertEqual(self.hear(odd), ANSWER)
+        [call] = self.observer.calls
+        self.assertEqual(call.payload, {**odd, "connectorId": 1})
+        self.assertEqual(
+            sorted(self.observer.violations), ["$.connectorId", "$.idTag"]
+        )
+        self.assertEqual(self.router.fleet.known("CP1").violations, 2)
+        violations = self.cp1.violations
+        assert violations is not None
+        self.assertEqual(
+            sorted(violation.rule for violation in violations),
+            ["maxLength", "type"],
+        )
+
+    def test_lenient_has_an_end(self) -> None:
+        """
+        What cannot be understood is refused in lenient mode, too.
+        """
+        self.assertEqual(
+            self.refused({}, "Authorize"), "OccurenceConstraintViolation"
+        )
+
+    def test_off(self) -> None:
+        """
+        With validation off nothing is recorded, and the backend can rely on
+        members and types all the same.
+        """
+        self.router.validation = "off"
+        self.assertEqual(self.hear({**START, "connectorId": "1"}), ANSWER)
+        self.assertEqual(self.observer.calls[0].payload, START)
+        self.assertEqual(self.observer.violations, [])
+        self.assertEqual(self.router.fleet.known("CP1").violations, 0)
+
+    def test_own_mode(self) -> None:
+        """
+        A station may have its own mode.
+        """
+        self.ask("PATCH", "/stations/CP1", json={"validation": "strict"})
+        self.assertEqual(
+            self.refused({**START, "extra": 1}), "FormationViolation"
+        )
+        self.router.validation = "strict"
+        self.ask("PATCH", "/stations/CP1", json={"validation": "lenient"})
+        self.assertEqual(self.hear({**START, "extra": 1}), ANSWER)
+
+    def test_unknown_actions(self) -> None:
+        """
+        An action that there is not is NotImplemented; one that only a central
+        system may send is NotSupported.
+        """
+        for mode in ("lenient", "strict", "off"):
+            self.router.validation = mode
+            for action in ("Nonsense", "", "x" * 5000, "heartbeat"):
+                self.assertEqual(self.refused({}, action), "NotImplemented")
+            for action in set(TO_STATION) - set(FROM_STATION):
+                self.assertEqual(self.refused({}, action), "NotSupported")
+        self.assertEqual(self.observer.calls, [])
+
+    def test_our_answer(self) -> None:
+        """
+        An answer of ours that breaks the schema is not sent, however it came.
+        """
+        for reply in ({"transactionId": "1"}, {}, {**ANSWER, "x": 1}):
+            self.observer.reply = reply
+            self.assertEqual(self.refused(START), "InternalError")
+            later: Deferred[Any] = Deferred()
+            self.observer.reply = later
+            answer: Any = self.router.answer(
+                self.cp1, Call("1", "StartTransaction", START)
+            )
+            later.callback(reply)
+            error = self.failureResultOf(answer, CallFailed).value
+            self.assertEqual(error.code, "InternalError")
+        self.successResultOf(self.router.settled())
+
+
+class RegistrationTests(RouterTestCase):
+    """
+    Stations that the operator does not accept (yet).
+    """
+
+    def test_held_off(self) -> None:
+        """
+        A station that is Pending or Rejected is told so when it boots, and
+        when to come again; nothing else of it is heard.
+        """
+        boot = FROM_STATION["BootNotification"]
+        for status in ("Pending", "Rejected"):
+            self.ask(
+                "PATCH",
+                "/stations/CP1",
+                json={"registration": status, "retryInterval": 77},
+            )
+            self.assertEqual(
+                self.hear(boot, "BootNotification"),
+                {
+                    "status": status,
+                    "currentTime": "2025-10-09T08:53:20.000Z",
+                    "interval": 77,
+                },
+            )
+            for action, payload in FROM_STATION.items():
+                if action != "BootNotification":
+                    self.assertEqual(
+                        self.refused(payload, action), "SecurityError"
+                    )
+        self.assertEqual(self.observer.calls, [])
+        self.assertEqual(self.router.fleet.known("CP1").boot, boot)
+
+    def test_accepted_afterwards(self) -> None:
+        """
+        A station that is accepted is heard.
+        """
+        for status in ("Pending", "Accepted"):
+            self.ask("PATCH", "/stations/CP1", json={"registration": status})
+        self.assertEqual(self.hear(START), ANSWER)
+
+    def test_commanded_while_pending(self) -> None:
+        """
+        A station that is Pending can be commanded.
+        """
+        self.ask("PATCH", "/stations/CP1", json={"registration": "Pending"})
+        asked = self.tell(
+            "CP1", "TriggerMessage", {"requestedMessage": "BootNotification"}
+        )
+        self.assertEqual(self.successResultOf(asked), {"status": "Accepted"})
+
+
+class CommandTests(RouterTestCase):
+    """
+    Tests for L{Router.call}.
+    """
+
+    def test_interface(self) -> None:
+        """
+        It provides L{ICentralSystem}.
+        """
+        verifyObject(ICentralSystem, self.router)
+
+    def test_each(self) -> None:
+        """
+        Each command goes to the station, its answer comes back, and the
+        backend learns of it.
+        """
+        for action, (payload, answer) in TO_STATION.items():
+            self.cp1.answer = answer
+            asked = self.tell("CP1", action, payload, 7)
+            self.assertEqual(self.successResultOf(asked), answer)
+            self.assertEqual(self.cp1.asked.pop(), (action, payload, 7))
+            self.assertEqual(
+                self.observer.commands.pop(), (action, payload, answer)
+            )
+
+    def test_noted_first(self) -> None:
+        """
+        Whoever commands learns of the answer when the backend has noted it.
+        """
+        self.observer.noted = noted = Deferred()
+        asked = self.tell("CP1", "ClearCache", {})
+        self.assertNoResult(asked)
+        noted.callback(None)
+        self.successResultOf(asked)
+
+    def test_strict(self) -> None:
+        """
+        What breaks the schema is never sent, in whatever mode: the message
+        names the member.
+        """
+        for mode in ("lenient", "strict", "off"):
+            self.router.validation = mode
+            for action, payload, word in (
+                ("Reset", {}, "type"),
+                ("Reset", {"type": "Gently"}, "$.type"),
+                ("Reset", {"type": "Soft", "x": 1}, "x"),
+                ("UnlockConnector", {"connectorId": "1"}, "$.connectorId"),
+                ("StartTransaction", START, "StartTransaction"),
+                ("Nonsense", {}, "Reset"),
+            ):
+                asked = self.tell("CP1", action, payload)
+                error = self.failureResultOf(asked, BadRequest).value
+                self.assertIn(word, str(error))
+        self.assertEqual(self.cp1.asked, [])
+
+    def test_not_here(self) -> None:
+        """
+        A station that is not connected, or was never seen, is an error that
+        says which of them.
+        """
+        error = self.failureResultOf(
+            self.tell("CP9", "ClearCache", {}), UnknownStation
+        )
+        self.assertIn("CP9", str(error.value))
+        self.gone(self.cp1)
+        error = self.failureResultOf(
+            self.tell("CP1", "ClearCache", {}), StationNotConnected
+        )
+        self.assertIn("2025-10-09", str(error.value))
+
+    def test_silence(self) -> None:
+        """
+        A Call that is not answered is counted.
+        """
+        self.cp1.answer = CallTimedOut("no answer")
+        self.failureResultOf(self.tell("CP1", "ClearCache", {}), CallTimedOut)
+        self.assertEqual(self.router.fleet.known("CP1").unanswered, 1)
+        self.assertEqual(self.observer.commands, [])
+
+    def test_odd_answer(self) -> None:
+        """
+        An answer that breaks the schema is given as it is, and counted.
+        """
+        for answer in ({}, {"status": "Maybe"}, {"status": 1, "x": [[[]]]}):
+            self.cp1.answer = answer
+            asked = self.tell("CP1", "ClearCache", {})
+            self.assertEqual(self.successResultOf(asked), answer)
+        self.assertGreaterEqual(self.router.fleet.known("CP1").violations, 3)
+
+
+class ComingAndGoingTests(RouterTestCase):
+    """
+    Who is there.
+    """
+
+    def test_replaced(self) -> None:
+        """
+        The newest connection counts; the late end of the old one changes
+        nothing.
+        """
+        new = self.station("CP1", address="10.0.0.9:1")
+        self.assertEqual(list(self.router.stations()), [new])
+        self.gone(self.cp1)
+        self.assertEqual(list(self.router.stations()), [new])
+        known = self.router.fleet.known("CP1")
+        self.assertIs(known.station, new)
+        self.assertEqual(known.address, "10.0.0.9:1")
+        self.gone(new)
+        self.assertEqual(list(self.router.stations()), [])
+        self.assertIsNone(known.station)
+
+    def test_deserted(self) -> None:
+        """
+        It is deserted when the last has gone, and only then.
+        """
+        other = self.station("CP2")
+        deserted = self.router.deserted()
+        self.gone(self.cp1)
+        self.assertNoResult(deserted)
+        self.gone(other)
+        self.successResultOf(deserted)
+        self.successResultOf(self.router.deserted())
+
+    def test_backend_replaced(self) -> None:
+        """
+        The old backend is free when it has answered what it owes; a second
+        replacement meanwhile changes nothing of that.
+        """
+        owed: Deferred[Any] = Deferred()
+        self.observer.reply = owed
+        answer: Any = self.router.answer(
+            self.cp1, Call("1", "StartTransaction", START)
+        )
+        second, third = Observer(), Observer()
+        settled = self.router.use(second)
+        self.assertNoResult(settled)
+        self.assertIs(self.successResultOf(self.router.use(third)), second)
+        self.assertEqual(self.hear(START), ANSWER)
+        self.assertEqual(len(third.calls), 1)
+        owed.callback(ANSWER)
+        self.assertEqual(self.successResultOf(answer), ANSWER)
+        self.assertIs(self.successResultOf(settled), self.observer)
