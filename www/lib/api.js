@@ -35,7 +35,9 @@ export const segment = encodeURIComponent;
 export function url(path, query = {}) {
   const address = new URL(path, BASE);
   for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined && value !== null && value !== "") address.searchParams.set(name, value);
+    for (const one of [value].flat()) {
+      if (one !== undefined && one !== null && one !== "") address.searchParams.append(name, one);
+    }
   }
   return address;
 }

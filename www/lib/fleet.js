@@ -8,6 +8,9 @@ import { follow } from "./live.js";
 /** How often stations are asked for when no events come, in ms. */
 const EVERY = 5000;
 
+/** How often all the same, for what is no event: when they were seen last. */
+const REFRESH = 30_000;
+
 /** Beyond so many at once, all are asked for. */
 const FEW = 20;
 
@@ -15,7 +18,7 @@ const FEW = 20;
 const TOGETHER = 400;
 
 /** The events that change what is known of a station. */
-const TYPES = "connect,disconnect,status,transaction,station";
+const TYPES = ["connected", "disconnected", "status"];
 
 export class Stations {
   /** changed(list) hears of every change; failed(error) of trouble. */
@@ -25,21 +28,30 @@ export class Stations {
     this.stale = new Set();
     this.resting = 0;
     follow({ type: TYPES }, { seen: (event) => this.seen(event), tick: () => this.load(), every: EVERY }, signal);
+    const refreshing = setInterval(() => document.hidden || this.load(), REFRESH);
+    signal.addEventListener("abort", () => clearInterval(refreshing));
   }
 
   async load() {
-    if (performance.now() < this.resting || this.busy) return;
-    this.busy = true;
+    if (this.waiting || this.signal.aborted) return;
+    const wait = this.resting - performance.now();
+    if (wait > 0) {
+      // One look at a time, and one more after it.
+      this.waiting = setTimeout(() => {
+        this.waiting = undefined;
+        this.load();
+      }, Math.min(wait, 1000));
+      return;
+    }
     const began = performance.now();
+    this.resting = Infinity;
     try {
       this.keep(await all("stations", {}, 100_000, this.signal));
     } catch (error) {
       if (error.name !== "AbortError") this.failed(error);
-    } finally {
-      this.busy = false;
-      // Many stations take long: nobody should be busy with that alone.
-      this.resting = performance.now() + 10 * (performance.now() - began);
     }
+    // Many stations take long: nobody should be busy with that alone.
+    this.resting = performance.now() + 5 * (performance.now() - began);
   }
 
   /** What has not changed stays the same object. */
@@ -53,9 +65,13 @@ export class Stations {
     return old && JSON.stringify(old) === JSON.stringify(item) ? old : item;
   }
 
-  seen({ identity }) {
-    if (identity === undefined) return;
-    this.stale.add(identity);
+  seen({ type, identity, connectors, time }) {
+    const old = this.known.get(identity);
+    if (type === "status" && connectors && old?.bootNotification) {
+      this.known.set(identity, { ...old, connectors, lastSeen: time });
+    } else {
+      this.stale.add(identity);
+    }
     this.timer ??= setTimeout(() => this.refresh(), TOGETHER);
   }
 
@@ -64,11 +80,8 @@ export class Stations {
     this.stale.clear();
     this.timer = undefined;
     if (this.signal.aborted) return;
-    if (stale.length > FEW) {
-      await this.load();
-      return;
-    }
-    await Promise.all(stale.map((identity) => this.ask(identity)));
+    if (stale.length > FEW) this.load();
+    else await Promise.all(stale.map((identity) => this.ask(identity)));
     this.changed([...this.known.values()]);
   }
 

@@ -9,14 +9,18 @@ import { url } from "./api.js";
 const AGAIN = 30_000;
 
 /** What the server names its events. */
-const NAMES = ["message", "connect", "disconnect", "status", "transaction", "station", "gap"];
+const NAMES = ["message", "connected", "disconnected", "status", "transaction"];
+
+/** How long the first event stream may take to open, in ms. */
+const OPENING = 1500;
 
 /**
  * Follow events, until the signal says stop.
  *
- * seen({type, ...}) hears each; tick() is to look afresh: when events (re)start,
- * and every so many ms while there are none. Nothing happens while the page
- * is hidden: browsers allow only six connections to a place.
+ * filter: {type: [...], identity}. seen({type, ...}) hears each; tick() is to
+ * look afresh: when events (re)start, and every so many ms while there are
+ * none. Nothing happens while the page is hidden: browsers allow only six
+ * connections to a place.
  */
 export function follow(filter, { seen = () => {}, tick = () => {}, every = 5000 }, signal) {
   const line = new Line(filter, seen, tick, every);
@@ -36,7 +40,7 @@ class Line {
 
   start() {
     if (this.timer || this.source) return;
-    this.poll();
+    this.timer = setTimeout(() => this.poll(), OPENING);
     this.listen();
   }
 
@@ -57,13 +61,11 @@ class Line {
     const source = new EventSource(url("events", this.filter));
     this.source = source;
     for (const name of NAMES) source.addEventListener(name, (event) => this.hear(name, event));
-    let opened = false;
-    source.onopen = () => {
-      if (opened) this.tick(); // something may have been missed
-      opened = true;
-    };
+    source.addEventListener("gap", () => this.tick());
+    source.onopen = () => this.tick(); // what was before, and what was missed
     source.onerror = () => {
       if (source.readyState !== EventSource.CLOSED) return;
+      this.tick();
       this.retry = setTimeout(() => this.listen(), AGAIN);
     };
   }

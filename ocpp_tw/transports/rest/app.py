@@ -24,6 +24,7 @@ from .errors import refuse
 from .journal import Journaled
 from .records import Records
 from .routes import Part, Route
+from .schemas import Schemas
 from .server import Server
 from .stations import Stations
 
@@ -50,6 +51,7 @@ class API(Resource):
             Stations(router, reactor),
             Records(router),
             Journaled(router.journal),
+            Schemas(),
             self.about,
         ]
         routes = [route for part in parts for route in part.routes]
