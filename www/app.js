@@ -6,22 +6,23 @@ import { get, link } from "./lib/api.js";
 import { fill, h } from "./lib/dom.js";
 import { trouble } from "./lib/notice.js";
 import { parse, to } from "./lib/router.js";
+import { may, recall, signOut, watch, who } from "./lib/who.js";
 import { language, t } from "./lib/words.js";
 
-/** [path, title, module, where it is in the menu, the least role] */
+/** [path, title, the least role that has it in the menu] */
 const PAGES = [
-  ["stations", t("Stations"), "stations", true],
-  ["messages", t("Messages"), "messages", true],
-  ["transactions", t("Transactions"), "transactions", true],
-  ["id-tags", t("Id tags"), "id-tags", true],
-  ["reservations", t("Reservations"), "reservations", true],
-  ["profiles", t("Charging profiles"), "profiles", true],
-  ["emulators", t("Emulated stations"), "emulators", true],
-  ["violations", t("Violations"), "violations", true],
-  ["attempts", t("Connection attempts"), "attempts", true],
-  ["users", t("Users and keys"), "users", true],
-  ["server", t("Server"), "server", true],
-  ["sign-in", t("Sign in"), "sign-in", false],
+  ["stations", t("Stations"), "viewer"],
+  ["messages", t("Messages"), "viewer"],
+  ["transactions", t("Transactions"), "viewer"],
+  ["id-tags", t("Id tags"), "viewer"],
+  ["reservations", t("Reservations"), "viewer"],
+  ["profiles", t("Charging profiles"), "viewer"],
+  ["emulators", t("Emulated stations"), "viewer"],
+  ["violations", t("Violations"), "viewer"],
+  ["attempts", t("Connection attempts"), "viewer"],
+  ["users", t("Users and keys"), "admin"],
+  ["server", t("Server"), "viewer"],
+  ["sign-in", t("Sign in"), null],
 ];
 
 /** Those that show one of many. */
@@ -40,7 +41,7 @@ async function show() {
   const page = PAGES.find(([name]) => name === first);
   try {
     if (!page) throw new Error(t("There is no such page."));
-    const module = await import(`./pages/${rest.length && ONE[first] ? ONE[first] : page[2]}.js`);
+    const module = await import(`./pages/${rest.length && ONE[first] ? ONE[first] : page[0]}.js`);
     if (signal.aborted) return;
     const content = await module.default({ path: rest, query, signal });
     if (!signal.aborted) fill(main, content);
@@ -63,7 +64,7 @@ function mark(first) {
 function frame() {
   document.documentElement.lang = language;
   document.getElementById("skip").textContent = t("Skip to the content");
-  const entries = PAGES.filter(([, , , isInMenu]) => isInMenu);
+  const entries = PAGES.filter(([, , role]) => role && may(role));
   fill(document.getElementById("nav"), h("ul", entries.map(([name, title]) =>
     h("li", h("a", { href: to(name), "data-page": name }, title)))));
 }
@@ -108,5 +109,20 @@ window.addEventListener("hashchange", () => {
   window.scrollTo(0, 0);
 });
 
+// Who looks
+
+function person() {
+  const leave = async () => {
+    await signOut();
+    location.hash = to("sign-in");
+  };
+  fill(document.getElementById("who"), who.name
+    ? [h("span", who.name, " ", h("small", who.role)), who.via === "session" ? h("button.quiet", { type: "button", onclick: leave }, t("Sign out")) : null]
+    : null);
+  frame();
+}
+
+watch.addEventListener("changed", person);
 frame();
+await recall();
 show();

@@ -12,6 +12,9 @@ const PATIENCE = 330_000;
 /** What happens to all of them: "up", "down", "unauthorised". */
 export const link = new EventTarget();
 
+/** What shows that a change comes from our pages; the API gave it. */
+export const guard = { token: null };
+
 /** The API said no; the message is for people. */
 export class Refused extends Error {
   constructor(status, body) {
@@ -46,6 +49,7 @@ export function url(path, query = {}) {
 export async function request(method, path, { body, query, signal, accept = "application/json" } = {}) {
   const headers = { Accept: accept };
   if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (guard.token && method !== "GET") headers["X-CSRF-Token"] = guard.token;
   const response = await reach(url(path, query), {
     method,
     headers,

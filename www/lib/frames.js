@@ -4,6 +4,7 @@
  */
 
 import { h } from "./dom.js";
+import { samplesOf } from "./samples.js";
 
 /** A frame as JSON, or undefined. */
 export function parseFrame(text) {
@@ -52,6 +53,14 @@ export function gist(text) {
   const frame = parseFrame(text);
   const payload = Array.isArray(frame) ? frame.at(-1) : frame;
   if (payload === undefined) return text ?? "";
-  const said = Object.entries(payload ?? {}).map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(" · ");
+  const said = Object.entries(payload ?? {}).map(([name, value]) => `${name} ${inShort(name, value)}`).join(" · ");
   return said.length > 300 ? `${said.slice(0, 300)}…` : said;
 }
+
+function inShort(name, value) {
+  if (name === "meterValue" && Array.isArray(value)) return value.map(valuesOf).join("; ");
+  return typeof value === "object" ? JSON.stringify(value) : value;
+}
+
+const valuesOf = (meter) => samplesOf(meter).map(({ measurand, phase, value, unit }) =>
+  [measurand, phase, value, unit].filter(Boolean).join(" ")).join(", ");

@@ -78,8 +78,11 @@ export class Listing {
   }
 
   fail(error) {
-    fill(this.problem, trouble(error));
-    if (error.isAbsent) fill(this.body);
+    if (error.isAbsent) {
+      fill(this.body, h("p.hint.empty", t("This server does not offer it: "), error.message));
+      this.shown = undefined;
+      fill(this.problem);
+    } else fill(this.problem, trouble(error));
   }
 
   async more() {

@@ -15,6 +15,7 @@ export function trouble(error) {
 }
 
 function refusal(error) {
+  if (error.status === 403) return h("p.hint", t("You may not do this: "), error.message);
   if (error.status === 501) return h("p.hint", t("Not kept here: "), error.message);
   return h("div.trouble", { role: "alert" },
     h("p", error.message),

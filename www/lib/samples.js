@@ -40,12 +40,15 @@ function nameOf({ measurand, phase, location, connectorId }) {
 const rank = (unit) => (FIRST.includes(unit) ? FIRST.indexOf(unit) : FIRST.length);
 
 /** A MeterValue of OCPP as samples of that shape. */
-export function samplesOf({ timestamp, sampledValue = [] }, connectorId) {
-  return sampledValue.map((sample) => ({ time: timestamp, connectorId, ...flat(sample) }));
+export function samplesOf(meterValue, connectorId) {
+  const { timestamp, sampledValue } = meterValue ?? {};
+  if (!Array.isArray(sampledValue)) return [];
+  return sampledValue.filter((sample) => sample && typeof sample === "object").map((sample) => ({ time: timestamp, connectorId, ...flat(sample) }));
 }
 
 function flat(sample) {
-  const { unitOfMeasure: { unit = "Wh", multiplier = 0 } = {}, measurand = "Energy.Active.Import.Register" } = sample;
+  const { unitOfMeasure: { unit = "Wh", multiplier = 0 } = {}, measurand: said } = sample;
+  const measurand = typeof said === "string" ? said : "Energy.Active.Import.Register";
   if (!sample.unitOfMeasure) return { unit: measurand.startsWith("Energy") ? "Wh" : "", ...sample, measurand };
   return { ...sample, measurand, unit, value: Number(sample.value) * 10 ** multiplier };
 }

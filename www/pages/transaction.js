@@ -62,7 +62,7 @@ function parts(transaction, samples, draw, signal) {
     ])),
     transaction.suspect.length ? section(t("Suspect"), h("ul", transaction.suspect.map((word) =>
       h("li", badge(word, "warn"), " ", SUSPECT[word] ?? "")))) : null,
-    section(t("Course"), ...samplePlots(samples, signal)),
+    section(t("Course"), h("div.plots", samplePlots(samples, signal))),
     transaction.keptAside?.length ? section(t("Messages that contradict it"), table([
       [t("Time"), (one) => time(one.time)],
       [t("Action"), (one) => one.action],

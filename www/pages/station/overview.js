@@ -35,8 +35,8 @@ export default function show(place) {
   return h("div.grid",
     h("div.full", section(t("Connectors"), connectors)),
     h("div.full", course.element),
-    section(t("Station"), about),
-    reports);
+    h("div.full", section(t("Station"), about)),
+    h("div.full", reports));
 }
 
 function aboutOf(station, skew) {
