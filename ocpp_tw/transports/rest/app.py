@@ -25,6 +25,7 @@ from .journal import Journaled
 from .outbox import Outbox
 from .records import Records
 from .routes import Part, Route
+from .schemas import Schemas
 from .server import Server
 from .stations import Stations
 
@@ -52,6 +53,7 @@ class API(Resource):
             Records(router),
             Outbox(router),
             Journaled(router.journal),
+            Schemas(),
             self.about,
         ]
         routes = [route for part in parts for route in part.routes]

@@ -1,0 +1,3 @@
+"""
+Tests of the web pages, in a real browser.
+"""

@@ -1,0 +1,225 @@
+"""
+A headless Chromium that shows our pages.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+
+T = TypeVar("T")
+
+#: Seconds that a page may take to show what is expected.
+PATIENCE = 15
+
+#: The program, and the Debian package that has it.
+PROGRAMS = {"chromium": "chromium", "chromedriver": "chromium-driver"}
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-proxy-server",
+    "--lang=en-GB",
+]
+
+
+def find(program: str) -> str:
+    """
+    Where a program is.
+
+    @raise AssertionError: it is not installed; says what to install.
+    """
+    path = shutil.which(program)
+    if path is None:
+        raise AssertionError(
+            f"there is no {program}: install the package {PROGRAMS[program]!r}"
+            f" (apt-get install -y {' '.join(PROGRAMS.values())})"
+        )
+    return path
+
+
+class Browser:
+    """
+    @ivar driver: of Selenium.
+    """
+
+    def __init__(
+        self, base: str, language: str = "en-GB,en", dark: bool = False
+    ) -> None:
+        """
+        @param base: the address of the central system, with a slash.
+        """
+        self.base = base
+        self._profile = TemporaryDirectory(
+            prefix="chromium-", ignore_cleanup_errors=True
+        )
+        self.downloads = TemporaryDirectory(prefix="downloads-")
+        options = ChromeOptions()
+        options.binary_location = find("chromium")
+        for flag in FLAGS:
+            options.add_argument(flag)
+        options.add_argument(f"--user-data-dir={self._profile.name}")
+        if dark:
+            options.add_argument("--force-dark-mode")
+        options.add_experimental_option(
+            "prefs",
+            {
+                "intl.accept_languages": language,
+                "download.default_directory": self.downloads.name,
+            },
+        )
+        options.set_capability(
+            "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
+        )
+        self.driver = Chrome(options, Service(find("chromedriver")))
+        self.driver.set_page_load_timeout(PATIENCE)
+        self.resize(1280, 900)
+
+    def close(self) -> None:
+        self.driver.quit()
+        self._profile.cleanup()
+        self.downloads.cleanup()
+
+    def resize(self, width: int, height: int) -> None:
+        """
+        The size of the page, whatever the window's frame is.
+        """
+        self.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {
+                "width": width,
+                "height": height,
+                "deviceScaleFactor": 1,
+                "mobile": False,
+            },
+        )
+
+    def prefer(self, scheme: str) -> None:
+        """
+        Prefer C{light} or C{dark}.
+        """
+        self.driver.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia",
+            {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
+        )
+
+    def open(self, page: str) -> None:
+        """
+        Show a page: C{#/stations}.
+        """
+        self.driver.get("about:blank")
+        self.driver.get(self.base + page)
+
+    def go(self, page: str) -> None:
+        """
+        Show another page, by its address alone.
+        """
+        self.driver.execute_script("location.hash = arguments[0]", page)
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def one(self, selector: str) -> WebElement:
+        """
+        The first such element, as soon as it is there.
+        """
+        return self.until(
+            lambda: next(iter(self.all(selector)), None), selector
+        )
+
+    def text(self, selector: str = "main") -> str:
+        """
+        What is to be read there.
+        """
+        return str(self.driver.find_element(By.CSS_SELECTOR, selector).text)
+
+    def until(self, holds: Callable[[], T | None], what: str) -> T:
+        """
+        Wait until something holds, and say what it is.
+        """
+        ignored = (NoSuchElementException, StaleElementReferenceException)
+        waiting = WebDriverWait(self.driver, PATIENCE, 0.05, ignored)
+        return waiting.until(
+            lambda _: holds(), f"{what}\n{self.text('body')[:2000]}"
+        )
+
+    def until_read(self, text: str, selector: str = "main") -> None:
+        self.until(lambda: text in self.text(selector), f"read {text!r}")
+
+    def press(self, text: str, within: str = "main") -> None:
+        """
+        Press the button, or follow the link, of that text.
+        """
+        found = self.until(lambda: self._named(text, within), f"see {text!r}")
+        found.click()
+
+    def _named(self, text: str, within: str) -> WebElement | None:
+        for element in self.all(f"{within} button, {within} a"):
+            if element.text == text and element.is_displayed():
+                return element
+        return None
+
+    def field(self, label: str, within: str = "main") -> WebElement:
+        """
+        What a label labels.
+        """
+        script = """
+            const [within, text] = arguments;
+            for (const label of document.querySelectorAll(within + " label"))
+                if (label.textContent === text && label.control)
+                    return label.control;
+        """
+        found: WebElement = self.until(
+            lambda: self.driver.execute_script(script, within, label),
+            f"a field {label!r}",
+        )
+        return found
+
+    def run(self, script: str, *args: Any) -> Any:
+        return self.driver.execute_script(script, *args)
+
+    def errors(self) -> list[str]:
+        """
+        What the console has complained of since it was asked last.
+        """
+        return [
+            entry["message"]
+            for entry in self.driver.get_log("browser")
+            if entry["level"] in ("SEVERE", "WARNING")
+        ]
+
+    def hosts(self) -> set[str]:
+        """
+        Every host that was asked for something.
+        """
+        asked = self.run(
+            "return performance.getEntriesByType('resource')"
+            ".map(({name}) => name)"
+        )
+        return {urlsplit(address).netloc for address in asked}
+
+    def shoot(self, file: str) -> None:
+        """
+        Take a picture of what is seen.
+        """
+        self.driver.save_screenshot(file)

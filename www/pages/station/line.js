@@ -1,0 +1,62 @@
+/*
+ * A station in the list: as a line, or as a card.
+ */
+
+import { h } from "../../lib/dom.js";
+import { bootOf, modelOf } from "../../lib/fleet.js";
+import { ago, time } from "../../lib/format.js";
+import { badge, mood } from "../../lib/parts.js";
+import { to } from "../../lib/router.js";
+import { t } from "../../lib/words.js";
+
+export const HEADS = [
+  ["identity", t("Station")],
+  ["state", t("State")],
+  ["connectors", t("Connectors")],
+  ["model", t("Model")],
+  ["version", t("OCPP")],
+  ["lastSeen", t("Last seen")],
+];
+
+/** Connectors of one station that are shown in a list. */
+const MOST = 6;
+
+export function line(station) {
+  const cell = (...content) => h("span", { role: "cell" }, ...content);
+  return h("div.line", { role: "row" },
+    cell(h("a", { href: to("stations", station.identity), title: station.identity }, station.identity)),
+    cell(connection(station)),
+    cell(connectors(station)),
+    cell(modelOf(station) || "–"),
+    cell(station.version ?? "–"),
+    cell(time(station.lastSeen)));
+}
+
+export function card(station) {
+  const { firmware } = bootOf(station);
+  return h("div.card-place", { role: "listitem" },
+    h("a.card", { href: to("stations", station.identity), class: station.connected ? "" : "gone" },
+      h("span.card-head", h("b", { title: station.identity }, station.identity), station.version ? h("span.version", station.version) : null),
+      h("span.card-model", modelOf(station) || t("has not said what it is"), firmware ? ` · ${firmware}` : ""),
+      h("span.card-connectors", connectors(station)),
+      h("span.card-foot", connection(station), h("span", station.connected ? station.address : ago(station.lastSeen)))));
+}
+
+/** Whether it is here; if not, why not. */
+export function connection(station) {
+  return station.connected
+    ? badge(t("connected"), "good")
+    : h("span.badge", { title: station.disconnectReason }, t("silent"));
+}
+
+export function connectors({ connectors: all }) {
+  const shown = (all.length > 1 ? all.filter(({ connectorId }) => connectorId !== 0) : all).slice(0, MOST);
+  if (!shown.length) return "–";
+  return [shown.map(chip), all.length > MOST + 1 ? ` +${all.length - MOST}` : null];
+}
+
+function chip({ connectorId, status, errorCode }) {
+  const isWrong = errorCode && errorCode !== "NoError";
+  const text = isWrong ? `${status} (${errorCode})` : status;
+  return h("span.chip", { class: isWrong ? "bad" : mood(status), title: text }, `${connectorId} `, text);
+}
