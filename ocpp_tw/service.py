@@ -30,6 +30,8 @@ from .emulator.service import Emulator
 from .errors import BadConfig
 from .interfaces import IBackend
 from .journal import Journal
+from .logs import Books, Logs
+from .metrics import Metrics
 from .plugin import find_backend_maker
 from .router import GOING_AWAY, Router
 from .tls import Certificates
@@ -54,11 +56,20 @@ class CentralSystem(MultiService):
 
     log = Logger()
 
-    def __init__(self, load: Callable[[], Config], reactor: Any) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Config],
+        reactor: Any,
+        logs: Logs | None = None,
+    ) -> None:
+        """
+        @param logs: what observes the process, to be reloaded with us.
+        """
         super().__init__()
         self._load = load
         self._reactor = reactor
         self.config = config = load()
+        self.books = Books(config, reactor, logs)
         self.draining = False
         self.journal = Journal(
             journal_path(config),
@@ -66,14 +77,27 @@ class CentralSystem(MultiService):
             days=config.embedded.message_log_days,
             rows=config.embedded.message_log_rows,
         )
+        self.journal.also_tell(self.books.note)
         self.router = Router(self.journal, reactor)
         self.backend = self._make_backend(config)
         self.emulator = Emulator(emulator_path(config), reactor)
         self.certificates = Certificates(config.tls)
-        self.front = Front(self.router, config, reactor, lambda: self.is_ready)
+        self.front = Front(
+            self.router,
+            config,
+            reactor,
+            lambda: self.is_ready,
+            self._answered,
+        )
+        self.metrics = Metrics(self.router, reactor, lambda: self.is_ready)
+        self.front.show_metrics(self.metrics.text)
         self._ports: list[IListeningPort] = []
         self._signals = Signals(
-            {signal.SIGHUP: self.reload, signal.SIGQUIT: self.stop_gently},
+            {
+                signal.SIGHUP: self.reload,
+                signal.SIGQUIT: self.stop_gently,
+                signal.SIGUSR1: self.books.reopen,
+            },
             reactor,
         )
 
@@ -88,6 +112,13 @@ class CentralSystem(MultiService):
             and not self.draining
             and getattr(self.backend, "is_ready", True)
         )
+
+    def _answered(self, request: Any, seconds: float) -> None:
+        """
+        A request was answered.
+        """
+        self.metrics.answered(request, seconds)
+        self.books.answered(request, seconds)
 
     def try_out(self) -> None:
         """
@@ -121,7 +152,9 @@ class CentralSystem(MultiService):
         for port in ports:
             # A station that connects before we are ready waits in line.
             port.stopReading()  # type: ignore[attr-defined]
-            self.log.info("listening on {host}", host=port.getHost())
+            self.log.info(
+                "listening on {host}", host=port.getHost(), gravity="notice"
+            )
 
     async def _listen(self, config: Config) -> list[IListeningPort]:
         ports: list[IListeningPort] = []
@@ -161,6 +194,7 @@ class CentralSystem(MultiService):
         self.backend.setServiceParent(self)
         self._signals.setServiceParent(self)
         self.emulator.setServiceParent(self)
+        self.metrics.setServiceParent(self)
         super().startService()
         for port in self._ports:
             port.startReading()  # type: ignore[attr-defined]
@@ -187,6 +221,7 @@ class CentralSystem(MultiService):
             certificates = self.certificates.read_again(new.tls)
             front = self.front.prepare(new)
             ports = await self._new_ports(new)
+            books = self.books.prepare(new)
             backend = await self._new_backend(new)
         except (BadConfig, CannotListenError) as e:
             await _close(ports or ())
@@ -196,13 +231,15 @@ class CentralSystem(MultiService):
             return
         certificates()
         front()
+        books()
+        self.journal.also_tell(self.books.note)
         if backend is not None:
             self._replace_backend(backend)
         if ports is not None:
             await self._replace_ports(ports)
         await self.emulator.reload(emulator_path(new))
         self.config = new
-        self.log.info("reloaded")
+        self.log.info("reloaded", gravity="notice")
 
     def _make_backend(self, config: Config) -> IBackend:
         maker = find_backend_maker(config.backend.name)
@@ -267,7 +304,7 @@ class CentralSystem(MultiService):
         if self.draining:
             return
         self.draining = True
-        self.log.info("stopping gracefully")
+        self.log.info("stopping gracefully", gravity="notice")
         await self._leave()
         deserted = self.router.deserted()
         await deserted.addTimeout(PATIENCE, self._reactor, _let_go)
@@ -296,6 +333,7 @@ class CentralSystem(MultiService):
         await self._leave()
         await super().stopService()
         await self.journal.stopService()
+        self.books.close()
 
 
 class EmulatorAlone(MultiService):
