@@ -74,13 +74,20 @@ class Link(Connection):
         """
         Whether it can be used, as far as we know.
         """
-        return self._connection is not None and not self._connection.closed
+        connection = self._connection
+        # libpq lets go of a broken socket before psycopg2 calls it closed.
+        return (
+            connection is not None
+            and not connection.closed
+            and connection.fileno() >= 0
+        )
 
     def doRead(self) -> None:
         try:
             super().doRead()
-        except psycopg2.Error:
-            # The server has closed it while nobody asked anything.
+        except (psycopg2.Error, ValueError):
+            # The server has closed it while nobody asked anything; there may
+            # be no socket left to wait for.
             self.close()
 
     def connectionLost(self, reason: Failure) -> None:

@@ -1,0 +1,1 @@
+The PostgreSQL backend asks `ocpp.Parse` and its companions in your database, survives its restarts, and sends the commands that PL/pgSQL gives by `NOTIFY`; `twistd cs --postgres-init` installs a complete central system in PL/pgSQL.

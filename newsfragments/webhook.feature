@@ -1,0 +1,1 @@
+The webhook backend asks an HTTP server what to answer, over HTTPS with Basic, Bearer, client certificates and signed requests, and tells it of events from a durable outbox; `GET /api/v1/outbox` shows what it could not tell.
