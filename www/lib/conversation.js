@@ -39,7 +39,7 @@ export class Conversation {
       this.problem, this.log, this.older);
     this.older.hidden = true;
     this.first = this.load();
-    follow({ type: "message", identity }, { seen: () => this.soon(), tick: () => this.look(), every: EVERY }, signal);
+    follow({ type: ["message"], identity }, { seen: () => this.soon(), tick: () => this.look(), every: EVERY }, signal);
   }
 
   query() {
@@ -155,8 +155,8 @@ export function entry(item, { open = false } = {}) {
       time(item.time),
       arrow(item.direction),
       h("span.who", item.identity),
-      h("span.action", h("b", item.action ?? t("no message of OCPP")), " ", marks(item)),
-      h("span.gist", gist(item.call)),
+      h("span.action", h("b", item.action ?? t("no message of OCPP"))),
+      h("span.gist", marks(item), gist(item.call)),
       h("span.took", item.reply === null ? t("no answer") : milliseconds(item.milliseconds))));
   const unfold = () => details.open && details.children.length === 1 && details.append(frames(item));
   details.addEventListener("toggle", unfold);
@@ -171,8 +171,8 @@ function arrow(direction) {
 
 function marks({ error, violations }) {
   return [
-    error ? badge(error, "bad") : null,
-    violations.length ? badge(violations.length === 1 ? t("1 violation") : t("{n} violations", { n: violations.length }), "warn") : null,
+    error ? [badge(error, "bad"), " "] : null,
+    violations.length ? [badge(violations.length === 1 ? t("1 violation") : t("{n} violations", { n: violations.length }), "warn"), " "] : null,
   ];
 }
 

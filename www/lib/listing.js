@@ -79,7 +79,7 @@ export class Listing {
 
   fail(error) {
     if (error.isAbsent) {
-      fill(this.body, h("p.hint.empty", t("This server does not offer it: "), error.message));
+      fill(this.body, h("p.hint.empty", error.status === 501 ? error.message : t("This server does not offer it.")));
       this.shown = undefined;
       fill(this.problem);
     } else fill(this.problem, trouble(error));

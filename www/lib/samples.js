@@ -14,27 +14,28 @@ const SCALES = { kWh: ["Wh", 1000], kW: ["W", 1000], kVA: ["VA", 1000], kvar: ["
 /** Samples of the API: {time, measurand, value, unit, phase, ...} */
 export function samplePlots(samples, signal) {
   const groups = new Map();
-  for (const sample of samples) add(groups, sample);
+  const connectors = new Set(samples.map(({ connectorId }) => connectorId));
+  for (const sample of samples) add(groups, sample, connectors.size > 1);
   const units = [...groups.keys()].sort((a, b) => rank(a) - rank(b));
   if (!units.length) return [h("p.hint", t("No meter values that could be drawn."))];
   return units.map((unit) => h("div.unit", plot([...groups.get(unit).values()], { label: unit || t("Meter values"), height: 200 }, signal)));
 }
 
-function add(groups, sample) {
+function add(groups, sample, isOfMany) {
   const value = Number(sample.value);
   const at = new Date(sample.time).getTime();
   if (!Number.isFinite(value) || !Number.isFinite(at) || String(sample.value).trim() === "") return;
   const [unit, times] = SCALES[sample.unit] ?? [sample.unit ?? "", 1];
-  const name = nameOf(sample);
+  const name = nameOf(sample) + (isOfMany ? ` (${sample.connectorId})` : "");
   if (!groups.has(unit)) groups.set(unit, new Map());
   const series = groups.get(unit);
   if (!series.has(name)) series.set(name, { name, unit, points: [] });
   series.get(name).points.push([at, value * times, sample.suspect]);
 }
 
-function nameOf({ measurand, phase, location, connectorId }) {
+function nameOf({ measurand, phase, location }) {
   const place = location && location !== "Outlet" ? ` @${location}` : "";
-  return `${measurand ?? "Energy.Active.Import.Register"}${phase ? ` ${phase}` : ""}${place}${connectorId === undefined ? "" : ` (${connectorId})`}`;
+  return `${measurand ?? "Energy.Active.Import.Register"}${phase ? ` ${phase}` : ""}${place}`;
 }
 
 const rank = (unit) => (FIRST.includes(unit) ? FIRST.indexOf(unit) : FIRST.length);

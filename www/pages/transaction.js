@@ -34,7 +34,7 @@ export default async function show({ path: [id], signal }) {
     }
   };
   await draw();
-  follow({ type: "transaction" }, { seen: draw, tick: draw, every: 10_000 }, signal);
+  follow({ type: ["transaction"] }, { seen: draw, tick: draw, every: 10_000 }, signal);
   return h("div", body);
 }
 

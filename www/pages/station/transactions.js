@@ -7,7 +7,7 @@ import { duration, energy, time } from "../../lib/format.js";
 import { badge, stationLink, transactionLink } from "../../lib/parts.js";
 import { t } from "../../lib/words.js";
 
-export const EVENTS = { type: "transaction" };
+export const EVENTS = { type: ["transaction"] };
 
 export const TRANSACTION_COLUMNS = [
   [t("No."), (one) => transactionLink(one.transactionId)],
