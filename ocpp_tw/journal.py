@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -26,6 +26,7 @@ from .interfaces import Page
 from .messagelog import (
     PRUNED_AT_ONCE,
     SCHEMA,
+    Entry,
     KeptMessages,
     MessageLog,
     RecentMessages,
@@ -157,6 +158,21 @@ class Journal(Service):
         return self.database.stopService()
 
     # Writing
+
+    def also_tell(self, note: Callable[[Entry], None] | None) -> None:
+        """
+        Tell somebody else, too, of every message that passes.
+        """
+        keep = self._messages.note
+        if note is None:
+            self.note = keep
+            return
+
+        def both(entry: Entry) -> None:
+            keep(entry)
+            note(entry)
+
+        self.note = both
 
     def refused(self, attempt: Attempt) -> None:
         """

@@ -88,6 +88,9 @@ class Blind:
     The L{Witness} of a conversation that nobody watches.
     """
 
+    def __repr__(self) -> str:
+        return "a peer"
+
     def answered(self, call: Call, frame: bytes, reply: bytes) -> None:
         pass
 
@@ -328,7 +331,12 @@ class Peer:
                 error.description[:255],
                 error.details,
             )
-        self.log.failure("while answering {call!r:.500}", failure, call=call)
+        self.log.failure(
+            "{station}: while answering {call!r:.500}",
+            failure,
+            station=self._witness,
+            call=call,
+        )
         return CallError(call.unique_id, ErrorCode.INTERNAL_ERROR)
 
     def _refuse(self, bad: BadFrame, frame: bytes) -> None:

@@ -30,6 +30,7 @@ from .emulator.service import Emulator
 from .errors import BadConfig
 from .interfaces import IBackend
 from .journal import Journal
+from .logs import Books, Logs
 from .plugin import find_backend_maker
 from .router import GOING_AWAY, Router
 from .tls import Certificates
@@ -54,11 +55,20 @@ class CentralSystem(MultiService):
 
     log = Logger()
 
-    def __init__(self, load: Callable[[], Config], reactor: Any) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Config],
+        reactor: Any,
+        logs: Logs | None = None,
+    ) -> None:
+        """
+        @param logs: what observes the process, to be reloaded with us.
+        """
         super().__init__()
         self._load = load
         self._reactor = reactor
         self.config = config = load()
+        self.books = Books(config, reactor, logs)
         self.draining = False
         self.journal = Journal(
             journal_path(config),
@@ -66,14 +76,25 @@ class CentralSystem(MultiService):
             days=config.embedded.message_log_days,
             rows=config.embedded.message_log_rows,
         )
+        self.journal.also_tell(self.books.note)
         self.router = Router(self.journal, reactor)
         self.backend = self._make_backend(config)
         self.emulator = Emulator(emulator_path(config), reactor)
         self.certificates = Certificates(config.tls)
-        self.front = Front(self.router, config, reactor, lambda: self.is_ready)
+        self.front = Front(
+            self.router,
+            config,
+            reactor,
+            lambda: self.is_ready,
+            self.books.answered,
+        )
         self._ports: list[IListeningPort] = []
         self._signals = Signals(
-            {signal.SIGHUP: self.reload, signal.SIGQUIT: self.stop_gently},
+            {
+                signal.SIGHUP: self.reload,
+                signal.SIGQUIT: self.stop_gently,
+                signal.SIGUSR1: self.books.reopen,
+            },
             reactor,
         )
 
@@ -116,7 +137,9 @@ class CentralSystem(MultiService):
         for port in ports:
             # A station that connects before we are ready waits in line.
             port.stopReading()  # type: ignore[attr-defined]
-            self.log.info("listening on {host}", host=port.getHost())
+            self.log.info(
+                "listening on {host}", host=port.getHost(), gravity="notice"
+            )
 
     async def _listen(self, config: Config) -> list[IListeningPort]:
         ports: list[IListeningPort] = []
@@ -181,6 +204,7 @@ class CentralSystem(MultiService):
             front = self.front.prepare(new)
             backend = self._new_backend(new)
             ports = await self._new_ports(new)
+            books = self.books.prepare(new)
         except (BadConfig, CannotListenError) as e:
             self.log.error(
                 "not reloaded, nothing has changed: {error}", error=e
@@ -188,13 +212,15 @@ class CentralSystem(MultiService):
             return
         certificates()
         front()
+        books()
+        self.journal.also_tell(self.books.note)
         if backend is not None:
             self._replace_backend(backend)
         if ports is not None:
             await self._replace_ports(ports)
         await self.emulator.reload(emulator_path(new))
         self.config = new
-        self.log.info("reloaded")
+        self.log.info("reloaded", gravity="notice")
 
     def _make_backend(self, config: Config) -> IBackend:
         maker = find_backend_maker(config.backend.name)
@@ -256,7 +282,7 @@ class CentralSystem(MultiService):
         if self.draining:
             return
         self.draining = True
-        self.log.info("stopping gracefully")
+        self.log.info("stopping gracefully", gravity="notice")
         await self._leave()
         deserted = self.router.deserted()
         await deserted.addTimeout(PATIENCE, self._reactor, _let_go)
@@ -286,6 +312,7 @@ class CentralSystem(MultiService):
         await self._leave()
         await super().stopService()
         await self.journal.stopService()
+        self.books.close()
 
 
 class EmulatorAlone(MultiService):

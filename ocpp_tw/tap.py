@@ -17,6 +17,7 @@ from twisted import __version__ as twisted_version
 
 from . import __version__, config
 from .errors import BadConfig
+from .logs import Logs
 from .plugin import backend_makers, find_backend_maker
 
 
@@ -47,6 +48,8 @@ class Options(usage.Options):
             "conf/default.conf, if there is one).",
         ],
     ]
+    logs: Logs | None = None
+
     optFlags = [["test", "t", "Check the configuration, and exit."]]
 
     def opt_help_backends(self) -> NoReturn:
@@ -75,6 +78,7 @@ class Options(usage.Options):
         except BadConfig as e:
             raise usage.UsageError(str(e)) from e
         self._obey_daemon()
+        self._take_the_log()
 
     def _checked(self) -> config.Config:
         loaded: config.Config = self["load"]()
@@ -114,6 +118,32 @@ class Options(usage.Options):
         if daemon.pid and twistd.get("pidfile") == "twistd.pid":
             twistd["pidfile"] = daemon.pid
 
+    def _take_the_log(self) -> None:
+        """
+        Log as C{[log]} says, unless twistd was given a logger of its own.
+        """
+        twistd: dict[str, Any] = self.parent or {}
+        if not twistd.get("logger") and not twistd.get("syslog"):
+            twistd["logger"] = "ocpp_tw.tap.Options.observer"
+
+    @classmethod
+    def observer(cls) -> Logs | None:
+        """
+        What twistd asks for by its name: a process has one log.
+        """
+        return cls.logs
+
+    @property
+    def log_by_default(self) -> str:
+        """
+        Where the log goes if C{[log]} does not say.
+        """
+        twistd: dict[str, Any] = self.parent or {}
+        file = twistd.get("logfile")
+        if file == "-" or (twistd.get("nodaemon") and not file):
+            return "stdout"
+        return os.path.abspath(file or "twistd.log")
+
 
 def makeService(options: Options) -> IService:
     """
@@ -124,11 +154,13 @@ def makeService(options: Options) -> IService:
     from .service import CentralSystem, EmulatorAlone
 
     loaded: config.Config = options["loaded"]
-    if loaded.emulator.enable and not loaded.main.master:
-        alone: IService = EmulatorAlone(options["load"], reactor)
-        return alone
-    service = CentralSystem(options["load"], reactor)
     try:
+        logs = Logs(loaded.log, options.log_by_default)
+        Options.logs = logs
+        if loaded.emulator.enable and not loaded.main.master:
+            alone: IService = EmulatorAlone(options["load"], reactor)
+            return alone
+        service = CentralSystem(options["load"], reactor, logs)
         # Now, while somebody reads what we say.
         service.try_out()
     except BadConfig as e:

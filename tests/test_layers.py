@@ -29,6 +29,7 @@ ALLOWED = {
     "journal": [
         *("database", "errors", "fleet", "interfaces", "messagelog", "ocpp"),
     ],
+    "logs": ["config", "errors", "fleet", "messagelog"],
     "router": ["errors", "fleet", "interfaces", "journal", "ocpp"],
     # What authors of plugins may use, and no more.
     "testing": ["errors", "interfaces", "ocpp"],
@@ -41,9 +42,9 @@ ALLOWED = {
     "emulator": ["errors", "ocpp", "peer"],
     "service": [
         *("config", "database", "emulator", "errors", "interfaces"),
-        *("journal", "plugin", "router", "tls", "transports"),
+        *("journal", "logs", "plugin", "router", "tls", "transports"),
     ],
-    "tap": ["config", "errors", "plugin", "service"],
+    "tap": ["config", "errors", "logs", "plugin", "service"],
 }
 
 #: What the standard as values needs: nothing that waits or listens.

@@ -48,6 +48,9 @@ class TapTestCase(SynchronousTestCase):
     def write(self, text):
         Path("cs.conf").write_text(text)
 
+    def subcommand(self):
+        return ("cs", None, tap.Options, "")
+
     def parse(self, *args):
         options = tap.Options()
         options.parseOptions(args)
@@ -140,9 +143,6 @@ class OptionsTests(TapTestCase):
         self.assertFalse(twistd["nodaemon"])
         self.assertEqual(twistd["pidfile"], str(self.folder / "twistd.pid"))
 
-    def subcommand(self):
-        return ("cs", None, tap.Options, "")
-
     def test_version(self):
         """
         C{--version} says ours.
@@ -222,8 +222,8 @@ class MakeServiceTests(TapTestCase):
 
     def test_made(self):
         """
-        The central system is handed what loads its configuration, and the
-        reactor.
+        The central system is handed what loads its configuration, the
+        reactor, and the log that twistd is told to use.
         """
         from twisted.internet import reactor
 
@@ -239,7 +239,8 @@ class MakeServiceTests(TapTestCase):
         self.patch(service, "CentralSystem", FakeSystem)
         options = self.parse()
         tap.makeService(options)
-        self.assertEqual(made_of, [(options["load"], reactor), "tried out"])
+        handed = options["load"], reactor, tap.Options.observer()
+        self.assertEqual(made_of, [handed, "tried out"])
 
     def test_newer_database(self):
         """
@@ -249,6 +250,42 @@ class MakeServiceTests(TapTestCase):
             database.execute("PRAGMA user_version = 99")
         error = self.assertRaises(SystemExit, tap.makeService, self.parse())
         self.assertIn("made by a newer program", str(error))
+
+    def test_log(self):
+        """
+        A log file that cannot be opened is said, and nothing starts.
+        """
+        os.environ["CS_LOG_ERROR"] = "nowhere/error.log"
+        with self.assertRaisesRegex(SystemExit, "nowhere/error.log: No such"):
+            tap.makeService(self.parse())
+
+    def twistd(self, *args):
+        twistd = ServerOptions()
+        self.patch(ServerOptions, "subCommands", [self.subcommand()])
+        twistd.parseOptions([*args, "cs"])
+        return twistd
+
+    def test_log_by_default(self):
+        """
+        Where C{[log]} says nothing, the log goes where twistd's would.
+        """
+        for args, place in [
+            (["-n"], "stdout"),
+            ([], str(self.folder / "twistd.log")),
+            (["-n", "--logfile", "x.log"], str(self.folder / "x.log")),
+            (["-n", "--logfile", "-"], "stdout"),
+        ]:
+            twistd = self.twistd(*args)
+            self.assertEqual(twistd.subOptions.log_by_default, place)
+
+    def test_logger(self):
+        """
+        twistd logs with ours, unless it is given one.
+        """
+        observer = tap.Options.observer
+        self.assertEqual(self.twistd()["logger"](), observer())
+        given = self.twistd("--logger", "os.getcwd")
+        self.assertIs(given["logger"], os.getcwd)
 
     def test_offered(self):
         """

@@ -43,6 +43,9 @@ T = TypeVar("T")
 #: The web pages that come with us.
 PAGES = str(Path(__file__).parents[1] / "www")
 
+#: Where a log goes that goes into no file.
+LOGS = ("stdout", "stderr", "journald")
+
 #: The most rows, and the longest times, that we promise to count with.
 MANY = 10**12
 YEARS = 36500
@@ -99,27 +102,43 @@ class Daemon:
 @frozen
 class Log:
     """
-    A file for each level, which gets what is at least as grave.
+    A file for each level, which gets what is at least as grave; or stdout,
+    stderr, or journald.
     """
 
     alert: str = setting(
-        FilePath(optional=True), "", "What needs somebody at once."
+        FilePath(LOGS, optional=True), "", "What needs somebody at once."
     )
     crit: str = setting(
-        FilePath(optional=True), "", "What stopped the server."
+        FilePath(LOGS, optional=True), "", "What stopped the server."
     )
-    error: str = setting(FilePath(optional=True), "", "What went wrong.")
-    warn: str = setting(FilePath(optional=True), "", "What looks wrong.")
+    error: str = setting(FilePath(LOGS, optional=True), "", "What went wrong.")
+    warn: str = setting(FilePath(LOGS, optional=True), "", "What looks wrong.")
     notice: str = setting(
-        FilePath(optional=True), "", "What is worth knowing."
+        FilePath(LOGS, optional=True), "", "What is worth knowing."
     )
-    info: str = setting(FilePath(optional=True), "", "What happens.")
-    debug: str = setting(FilePath(optional=True), "", "What happens inside.")
+    info: str = setting(FilePath(LOGS, optional=True), "", "What happens.")
+    debug: str = setting(
+        FilePath(LOGS, optional=True), "", "What happens inside."
+    )
     format: str = setting(
         Choice(["text", "json"]), "text", "How these files are written."
     )
     messages: str = setting(
         FilePath(optional=True), "", "A file for every OCPP frame."
+    )
+    messages_size: int = setting(
+        Size(1 << 20, 2**40),
+        100 << 20,
+        "How long that file becomes before it is moved aside.",
+    )
+    messages_days: int = setting(
+        Whole(0, YEARS), 30, "How many days the files moved aside are kept."
+    )
+    mask: tuple[str, ...] = setting(
+        Several(["secrets", "id_tags"], none="off"),
+        ("secrets",),
+        "What is replaced by *** in all these files.",
     )
 
 

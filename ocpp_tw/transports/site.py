@@ -44,8 +44,17 @@ class Visit(Request):
     """
 
     _left = LONGEST_BODY
+    _came = 0.0
+
+    @property
+    def age(self) -> float:
+        """
+        Seconds since its head was read.
+        """
+        return float(self.channel.factory.reactor.seconds() - self._came)
 
     def gotLength(self, length: int | None) -> None:
+        self._came = self.channel.factory.reactor.seconds()
         super().gotLength(min(length or 0, LONGEST_BODY))
         if length is not None and length > LONGEST_BODY:
             self._refuse_the_rest()
@@ -123,6 +132,30 @@ class Root(Resource):
         return self.pages.getChildWithDefault(path, request)
 
 
+class Door(Site):
+    """
+    A site that tells of the requests that were answered.
+    """
+
+    def __init__(
+        self,
+        root: IResource,
+        answered: Callable[[Any, float], None],
+        reactor: Any,
+    ) -> None:
+        super().__init__(root, Visit, timeout=PATIENCE, reactor=reactor)
+        self._answered = answered
+
+    def log(self, request: Any) -> None:
+        self._answered(request, request.age)
+
+
+def _tell_nobody(request: Any, seconds: float) -> None:
+    """
+    There is no access log.
+    """
+
+
 class Front:
     """
     What is seen of us on our one port.
@@ -136,7 +169,12 @@ class Front:
         config: Any,
         reactor: Any,
         is_ready: Callable[[], bool],
+        answered: Callable[[Any, float], None] = _tell_nobody,
     ) -> None:
+        """
+        @param answered: told of each request that was answered, and how many
+            seconds that took.
+        """
         self._router = router
         self._stations = StationFactory(
             router, reactor, config.stations.message_size
@@ -150,7 +188,7 @@ class Front:
         self._root.putChild(b"Ocpp", SoapResource(self._soap))
         self._root.putChild(b"healthz", Health("healthy", lambda: True))
         self._root.putChild(b"readyz", Health("ready", is_ready))
-        self.site = Site(self._root, Visit, timeout=PATIENCE, reactor=reactor)
+        self.site = Door(self._root, answered, reactor)
         self.prepare(config)()
 
     def prepare(self, config: Any) -> Callable[[], None]:

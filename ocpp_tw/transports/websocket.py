@@ -166,7 +166,7 @@ class WebSocketStation:
     __slots__ = (
         "_commanded_at",
         "_farewell",
-        "_note",
+        "_journal",
         "_protocol",
         "_seconds",
         "account",
@@ -196,7 +196,7 @@ class WebSocketStation:
         self.violations: Any = None
         self._protocol = protocol
         router: Router = protocol.factory.router
-        self._note = router.journal.note
+        self._journal = router.journal
         self._farewell: tuple[int, str] | None = None
         reactor = protocol.factory.reactor
         self._seconds = reactor.seconds
@@ -238,7 +238,7 @@ class WebSocketStation:
     def answered(self, call: Call, frame: bytes, reply: bytes) -> None:
         asked_at = self.asked_at
         violations, self.violations = self.violations, None
-        self._note(
+        self._journal.note(
             Entry(
                 asked_at,
                 self.identity,
@@ -260,7 +260,7 @@ class WebSocketStation:
     def was_answered(
         self, call: Call, frame: bytes, reply: bytes | None
     ) -> None:
-        self._note(
+        self._journal.note(
             Entry(
                 self._commanded_at,
                 self.identity,
@@ -275,7 +275,7 @@ class WebSocketStation:
         )
 
     def stray(self, frame: bytes, why: str) -> None:
-        self._note(
+        self._journal.note(
             Entry(
                 self._seconds(),
                 self.identity,

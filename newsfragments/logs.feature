@@ -1,0 +1,1 @@
+Logs: a file (or stdout, or journald) for each level of `[log]`, as text or JSON; an access log; a file of OCPP frames with `[log] messages_size` and `messages_days`; `[log] mask` hides secrets and idTags; USR1 opens all of them anew.
