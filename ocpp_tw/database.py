@@ -32,6 +32,7 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from .errors import BackendUnavailable, BadConfig, OCPPError
+from .figures import Figure, Histogram
 
 
 T = TypeVar("T")
@@ -244,6 +245,7 @@ class Database(Service):
     An SQLite database that never makes the reactor wait.
 
     @ivar dropped: how many rows that nobody waited for were given up.
+    @ivar commits: how long each group took, from the thread and back.
     """
 
     log = Logger()
@@ -266,6 +268,8 @@ class Database(Service):
         """
         self.path = path
         self.dropped = 0
+        self.commits = Histogram()
+        self._began = 0.0
         self._reactor = reactor
         self._backlog = backlog
         self._file = _File(path, migrations, durable, busy_timeout)
@@ -319,6 +323,50 @@ class Database(Service):
         Whether nothing outlives the process.
         """
         return self.path == MEMORY
+
+    @property
+    def is_healthy(self) -> bool:
+        """
+        Whether what was to be written last was written.
+        """
+        return self._healthy and not self._closed
+
+    def figures(self, name: str) -> Iterator[Figure]:
+        """
+        What there is to measure of it.
+
+        @param name: what to call it.
+        """
+        labels = {"database": name}
+        waiting = len(self._next.jobs) + len(self._next.rows)
+        yield Figure(
+            "cs_database_commit_seconds",
+            "histogram",
+            "How long a commit took.",
+            self.commits,
+            labels,
+        )
+        yield Figure(
+            "cs_database_waiting",
+            "gauge",
+            "What waits for the next commit, and what nobody waits for.",
+            waiting + self.backlog,
+            labels,
+        )
+        yield Figure(
+            "cs_database_dropped_rows",
+            "counter",
+            "Rows that nobody waited for and that could not be written.",
+            self.dropped,
+            labels,
+        )
+        yield Figure(
+            "cs_database_writable",
+            "gauge",
+            "Whether the last commit succeeded.",
+            float(self.is_healthy),
+            labels,
+        )
 
     @property
     def backlog(self) -> int:
@@ -450,6 +498,7 @@ class Database(Service):
             self._check_idle()
             return
         self._committing = True
+        self._began = self._reactor.seconds()
         done = self._writer.run(partial(self._file.commit, group))
         done.addErrback(_all_failed, group)
         done.addCallback(self._committed, group)
@@ -457,6 +506,7 @@ class Database(Service):
 
     def _committed(self, committed: _Committed, group: _Group) -> None:
         self._committing = False
+        self.commits.add(self._reactor.seconds() - self._began)
         self._say_health(committed.reason)
         # Newer rows have come meanwhile; these go before them again.
         room = self._backlog - len(self._later)

@@ -4,8 +4,8 @@ The places where this server can be extended.
 L{IBackend} answers the stations; L{IBackendMaker} is how a plugin offers one.
 L{IStation} is a connected station, whatever it is connected with, and
 L{ICentralSystem} is what those who command stations hold.  A backend may also
-provide L{IObserver}, to learn of more than Calls, and L{IRecords}, to let
-operators read what it keeps.
+provide L{IObserver}, to learn of more than Calls, L{IRecords}, to let
+operators read what it keeps, L{IReady} and L{IMeasured}, to be watched.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from twisted.application.service import IService
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import Attribute, Interface
 
+from .figures import Figure
 from .ocpp.messages import Call, Payload
 from .ocpp.schemas import Violation
 from .ocpp.versions import Version
@@ -135,6 +136,26 @@ class IObserver(Interface):
     ) -> None:
         """
         A station's Call broke the schema, and was tolerated or refused.
+        """
+
+
+class IReady(Interface):
+    """
+    A backend that can tell whether it can answer: C{/readyz} says so too.
+    """
+
+    is_ready: bool = Attribute("Whether stations would get their answers now.")
+
+
+class IMeasured(Interface):
+    """
+    A backend that has figures of its own for C{/metrics}.
+    """
+
+    def figures() -> Iterable[Figure]:
+        """
+        What they are now.  This is asked every few seconds, and does not
+        wait for anything.
         """
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -21,6 +21,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from .database import MEMORY, Bulk, Database
+from .figures import Tally
 from .fleet import Fleet, Known, Settings, iso
 from .interfaces import Page
 from .messagelog import (
@@ -34,6 +35,7 @@ from .messagelog import (
     prune,
     whole,
 )
+from .ocpp.actions import FROM_STATION, TO_STATION
 from .ocpp.times import parse_time
 
 
@@ -125,8 +127,11 @@ class Journal(Service):
             if path == MEMORY
             else KeptMessages(self.database, reactor)
         )
+        #: What became of the messages since the start.
+        self.tally = Tally(_actions())
         #: A message passed: see L{MessageLog.note}.
-        self.note = self._messages.note
+        self.note: Callable[[Entry], None]
+        self.also_tell(None)
         self._saving = LoopingCall(self.save)
         self._pruning = LoopingCall(self.prune)
         self._saving.clock = self._pruning.clock = reactor
@@ -163,16 +168,17 @@ class Journal(Service):
         """
         Tell somebody else, too, of every message that passes.
         """
-        keep = self._messages.note
-        if note is None:
-            self.note = keep
-            return
+        count, keep = self.tally.note, self._messages.note
 
-        def both(entry: Entry) -> None:
+        def counted(entry: Entry) -> None:
+            count(entry)
             keep(entry)
-            note(entry)
 
-        self.note = both
+        def told(entry: Entry) -> None:
+            counted(entry)
+            note(entry)  # type: ignore[misc]
+
+        self.note = counted if note is None else told
 
     def refused(self, attempt: Attempt) -> None:
         """
@@ -271,6 +277,11 @@ class Journal(Service):
             ).fetchall()
         )
         return page([_attempt_as_json(row) for row in rows], limit)
+
+
+def _actions() -> Iterator[str]:
+    for actions in (*FROM_STATION.values(), *TO_STATION.values()):
+        yield from actions
 
 
 def _row(known: Known) -> tuple[str, str]:

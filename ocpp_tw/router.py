@@ -4,6 +4,7 @@ Where stations, backend and operators meet.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ from .errors import (
     ErrorCode,
     StationNotConnected,
 )
+from .figures import Histogram, Tally
 from .fleet import WITNESSES, Fleet, Known, iso
 from .interfaces import IBackend, ICentralSystem, IObserver, IStation
 from .journal import Attempt, Journal
@@ -144,6 +146,9 @@ class Router:
     @ivar journal: what keeps the messages that pass.
     @ivar validation: lenient, strict or off; a station may have its own.
     @ivar accept: all, or only the stations that are C{known}.
+    @ivar connections: how many there were.
+    @ivar refusals: how many handshakes were refused, by status of HTTP.
+    @ivar backend_seconds: how long the backend took, where it took its time.
     """
 
     log = Logger()
@@ -161,6 +166,9 @@ class Router:
         self.validation = "lenient"
         self.accept = "all"
         self.default_version = Version.V16
+        self.connections = 0
+        self.refusals: Counter[int] = Counter()
+        self.backend_seconds = Histogram()
         self._stations: dict[str, ILiveStation] = {}
         self._awaiting_silence: list[Deferred[None]] = []
 
@@ -172,6 +180,20 @@ class Router:
         What answers the stations now.
         """
         return self._engaged.backend
+
+    @property
+    def owed(self) -> int:
+        """
+        How many answers the backend owes.
+        """
+        return self._engaged.owed
+
+    @property
+    def tally(self) -> Tally:
+        """
+        What became of the messages.
+        """
+        return self.journal.tally
 
     def stations(self) -> Iterable[IStation]:
         return list(self._stations.values())
@@ -236,12 +258,14 @@ class Router:
             "{attempt.remedy}",
             attempt=attempt,
         )
+        self.refusals[attempt.status] += 1
         self.journal.refused(attempt)
 
     def connected(self, station: ILiveStation) -> None:
         """
         A station has connected; it takes the place of one of its name.
         """
+        self.connections += 1
         identity = station.identity
         old = self._stations.get(identity)
         self._stations[identity] = station
@@ -333,6 +357,7 @@ class Router:
         A backend gave the answer that it owed.
         """
         engaged.owed -= 1
+        self.backend_seconds.add(self._seconds() - station.asked_at)
         if engaged.settled:
             engaged.check()
         if not lane.is_response(answer):

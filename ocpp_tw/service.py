@@ -31,6 +31,7 @@ from .errors import BadConfig
 from .interfaces import IBackend
 from .journal import Journal
 from .logs import Books, Logs
+from .metrics import Metrics
 from .plugin import find_backend_maker
 from .router import GOING_AWAY, Router
 from .tls import Certificates
@@ -86,8 +87,10 @@ class CentralSystem(MultiService):
             config,
             reactor,
             lambda: self.is_ready,
-            self.books.answered,
+            self._answered,
         )
+        self.metrics = Metrics(self.router, reactor, lambda: self.is_ready)
+        self.front.show_metrics(self.metrics.text)
         self._ports: list[IListeningPort] = []
         self._signals = Signals(
             {
@@ -103,7 +106,19 @@ class CentralSystem(MultiService):
         """
         Whether stations can be served.
         """
-        return bool(self.running and self._ports and not self.draining)
+        return bool(
+            self.running
+            and self._ports
+            and not self.draining
+            and getattr(self.backend, "is_ready", True)
+        )
+
+    def _answered(self, request: Any, seconds: float) -> None:
+        """
+        A request was answered.
+        """
+        self.metrics.answered(request, seconds)
+        self.books.answered(request, seconds)
 
     def try_out(self) -> None:
         """
@@ -180,6 +195,7 @@ class CentralSystem(MultiService):
         self.backend.setServiceParent(self)
         self._signals.setServiceParent(self)
         self.emulator.setServiceParent(self)
+        self.metrics.setServiceParent(self)
         super().startService()
         for port in self._ports:
             port.startReading()  # type: ignore[attr-defined]

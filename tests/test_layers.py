@@ -18,8 +18,9 @@ PACKAGE = CHECKOUT / "ocpp_tw"
 ALLOWED = {
     "errors": [],
     "ocpp": ["errors"],
-    "interfaces": ["ocpp"],
-    "database": ["errors"],
+    "figures": [],
+    "interfaces": ["figures", "ocpp"],
+    "database": ["errors", "figures"],
     "config": ["errors"],
     "tls": ["config", "errors"],
     "plugin": ["errors", "interfaces"],
@@ -27,13 +28,17 @@ ALLOWED = {
     "fleet": ["errors", "interfaces", "ocpp"],
     "messagelog": ["database", "errors", "fleet", "interfaces", "ocpp"],
     "journal": [
-        *("database", "errors", "fleet", "interfaces", "messagelog", "ocpp"),
+        *("database", "errors", "figures", "fleet", "interfaces"),
+        *("messagelog", "ocpp"),
     ],
     "logs": ["config", "errors", "fleet", "messagelog"],
-    "router": ["errors", "fleet", "interfaces", "journal", "ocpp"],
+    "router": [
+        *("errors", "figures", "fleet", "interfaces", "journal", "ocpp"),
+    ],
+    "metrics": ["figures", "fleet", "interfaces", "router"],
     # What authors of plugins may use, and no more.
     "testing": ["errors", "interfaces", "ocpp"],
-    "backends": ["database", "errors", "interfaces", "ocpp"],
+    "backends": ["database", "errors", "figures", "interfaces", "ocpp"],
     "transports": [
         *("errors", "fleet", "interfaces", "journal", "messagelog", "ocpp"),
         *("peer", "router"),
@@ -42,7 +47,15 @@ ALLOWED = {
     "emulator": ["errors", "ocpp", "peer"],
     "service": [
         *("config", "database", "emulator", "errors", "interfaces"),
-        *("journal", "logs", "plugin", "router", "tls", "transports"),
+        *(
+            "journal",
+            "logs",
+            "metrics",
+            "plugin",
+            "router",
+            "tls",
+            "transports",
+        ),
     ],
     "tap": ["config", "errors", "logs", "plugin", "service"],
 }

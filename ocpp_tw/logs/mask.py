@@ -56,6 +56,11 @@ class Mask:
             r"(\"(?:\\.|[^\"\\])*\"?|'(?:\\.|[^'\\])*'?)"
         )
 
+        # An element of SOAP.
+        self._element = re.compile(
+            rf"(?i)(<(?:[\w.-]+:)?(?:{hidden})(?:\s[^<>]*)?>)[^<]*"
+        )
+
     def __bool__(self) -> bool:
         return bool(self._what)
 
@@ -66,6 +71,7 @@ class Mask:
         if not self._what:
             return text
         text = self._member.sub(rf"\1\2\1\3\1{HIDDEN}\1", text)
+        text = self._element.sub(rf"\1{HIDDEN}", text)
         if "secrets" in self._what:
             text = _CREDENTIALS.sub(HIDDEN, text)
             text = _QUERY.sub(rf"\1={HIDDEN}", text)

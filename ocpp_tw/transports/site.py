@@ -108,6 +108,24 @@ class Health(Resource):
         return orjson.dumps({self._name: is_well})
 
 
+class Figures(Resource):
+    """
+    C{/metrics}, for Prometheus.
+    """
+
+    isLeaf = True
+
+    def __init__(self, text: Callable[[], bytes]) -> None:
+        super().__init__()
+        self._text = text
+
+    def render_GET(self, request: IRequest) -> bytes:
+        request.setHeader(
+            "Content-Type", "text/plain; version=0.0.4; charset=utf-8"
+        )
+        return self._text()
+
+
 class Root(Resource):
     """
     Stations by their upgrade to a WebSocket, operators by their path.
@@ -190,6 +208,12 @@ class Front:
         self._root.putChild(b"readyz", Health("ready", is_ready))
         self.site = Door(self._root, answered, reactor)
         self.prepare(config)()
+
+    def show_metrics(self, text: Callable[[], bytes]) -> None:
+        """
+        Show figures, in the format of Prometheus.
+        """
+        self._root.putChild(b"metrics", Figures(text))
 
     def prepare(self, config: Any) -> Callable[[], None]:
         """

@@ -246,7 +246,11 @@ class SoapStation:
         """
         if isinstance(error, CallFailed):
             return fault_of(error)
-        self.log.failure("while answering {call!r:.500}", call=call)
+        self.log.failure(
+            "{station}: while answering {call!r:.500}",
+            station=self,
+            call=call,
+        )
         return internal_error()
 
     def _learn(self, call: Call, answer: Payload) -> None:

@@ -4,7 +4,7 @@ The central system that answers for itself: its rules, over SQLite.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from sqlite3 import Connection
 from typing import Any
@@ -19,10 +19,13 @@ from zope.interface import implementer
 
 from ...database import MEMORY, Database
 from ...errors import BackendUnavailable, BadConfig, CallFailed, ErrorCode
+from ...figures import Figure
 from ...interfaces import (
     IBackend,
     ICentralSystem,
+    IMeasured,
     IObserver,
+    IReady,
     IRecords,
     IStation,
 )
@@ -61,7 +64,7 @@ _CONSEQUENCES: dict[str, Callable[..., None]] = {
 Answer = Payload | Deferred[Payload]
 
 
-@implementer(IBackend, IObserver, IRecords)
+@implementer(IBackend, IMeasured, IObserver, IReady, IRecords)
 class EmbeddedBackend(Records, Service):
     """
     Answers stations from what is in its database.
@@ -122,6 +125,21 @@ class EmbeddedBackend(Records, Service):
         if self._pruning.running:
             self._pruning.stop()
         return self.database.stopService()
+
+    # Watched
+
+    @property
+    def is_ready(self) -> bool:
+        """
+        Whether what stations say can be stored.
+        """
+        return self.database.is_healthy
+
+    def figures(self) -> Iterator[Figure]:
+        """
+        Those of the database.
+        """
+        return self.database.figures("records")
 
     # Stations
 
