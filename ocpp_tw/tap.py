@@ -179,12 +179,12 @@ def makeService(options: Options) -> IService:
     from .service import CentralSystem, EmulatorAlone
 
     loaded: config.Config = options["loaded"]
-    if loaded.emulator.enable and not loaded.main.master:
-        alone: IService = EmulatorAlone(options["load"], reactor)
-        return alone
     try:
-        logs = Logs(options["loaded"].log, options.log_by_default)
+        logs = Logs(loaded.log, options.log_by_default)
         Options.logs = logs
+        if loaded.emulator.enable and not loaded.main.master:
+            alone: IService = EmulatorAlone(options["load"], reactor)
+            return alone
         service = CentralSystem(options["load"], reactor, logs)
         # Now, while somebody reads what we say.
         service.try_out()
