@@ -4,20 +4,26 @@ Tests for L{ocpp_tw.transports.websocket}, without sockets.
 
 from __future__ import annotations
 
+import gc
 from base64 import b64encode
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from ocpp_tw.errors import CallFailed, CallTimedOut, StationNotConnected
 from ocpp_tw.interfaces import IStation
 from ocpp_tw.ocpp.messages import Call, Payload
-from ocpp_tw.peer import MOST_WAITING
-from ocpp_tw.router import Handshake, Refused
-from ocpp_tw.transports.websocket import identify
+from ocpp_tw.peer import MOST_WAITING, Peer
+from ocpp_tw.router import Handshake, Refused, Router
+from ocpp_tw.transports.websocket import (
+    StationProtocol,
+    WebSocketStation,
+    identify,
+)
 
 from ..frames import (
     CLOSE,
@@ -829,3 +835,38 @@ class LifeTests(WireTestCase):
             wire.lose()
         self.clock.advance(0)
         self.assertEqual(len(self.clock.getDelayedCalls()), before)
+
+    def test_nothing_is_held(self) -> None:
+        """
+        Nothing holds a connection that ended, however it did.
+        """
+
+        # Twisted keeps what is logged before there is a log to write to.
+        self.patch(Router, "log", Logger(observer=lambda event: None))
+        before = alive()
+        for identity in ("CP1", "CP1", "CP2", "%0A"):
+            wire = self.wire(f"/ocpp/{identity}")
+            if wire.status == 101:
+                wire.say(heartbeat(1))
+                asked = Deferred.fromCoroutine(
+                    self.router.call(identity, "ClearCache", {})
+                )
+                asked.addErrback(lambda f: f.trap(StationNotConnected))
+            wire.lose()
+        del wire, asked
+        self.slow.asked.clear()
+        self.slow.seen.clear()
+        self.clock.pump([60] * 5)
+        self.assertEqual(alive() - before, set())
+
+
+def alive() -> set[Any]:
+    """
+    What of connections there is in memory.
+    """
+    gc.collect()
+    return {
+        each
+        for each in gc.get_objects()
+        if isinstance(each, StationProtocol | WebSocketStation | Peer)
+    }
