@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 
 from .config import Config
 from .database import MEMORY
+from .emulator.control import Control
 from .emulator.service import Emulator
 from .errors import BadConfig
 from .interfaces import IBackend
@@ -71,6 +72,7 @@ class CentralSystem(MultiService):
         self.emulator = Emulator(emulator_path(config), reactor)
         self.certificates = Certificates(config.tls)
         self.front = Front(self.router, config, reactor, lambda: self.is_ready)
+        self.front.emulators.control = Control(self.emulator, self._home)
         self._ports: list[IListeningPort] = []
         self._signals = Signals(
             {signal.SIGHUP: self.reload, signal.SIGQUIT: self.stop_gently},
@@ -88,6 +90,17 @@ class CentralSystem(MultiService):
             and not self.draining
             and getattr(self.backend, "is_ready", True)
         )
+
+    def _home(self) -> str:
+        """
+        Where stations of our own find us; empty where that is not certain.
+        """
+        server = self.config.server
+        if server.endpoint or self.certificates:
+            return ""
+        host = "127.0.0.1" if server.listen == "0.0.0.0" else server.listen
+        host = f"[{host}]" if ":" in host else host
+        return f"ws://{host}:{server.port}/ocpp"
 
     def try_out(self) -> None:
         """
@@ -280,7 +293,7 @@ class CentralSystem(MultiService):
         Stop listening, and tell the stations goodbye.
         """
         # Ours end their transactions while somebody answers them.
-        await self.emulator.reload(None)
+        await self.emulator.leave()
         ports, self._ports = self._ports, []
         await _close(ports)
         for station in self.router.stations():

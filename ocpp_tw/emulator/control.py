@@ -12,7 +12,7 @@ from attrs import fields
 
 from ..errors import BadConfig, BadRequest, Conflict, NotFound
 from .chargepoint import ChargePoint
-from .config import StationConfig, read_source
+from .config import MOST_CONNECTORS, StationConfig, read_source
 from .connector import ERRORS, Connector
 from .faults import Faults
 from .meter import Vehicle
@@ -21,17 +21,35 @@ from .service import EmulatedStation, Emulator
 
 Body = Mapping[str, Any]
 
+#: How many stations without a folder there may be.
+MOST_MADE = 1000
+
+LONGEST_NAME = 48
+
+_MEMBERS = {"name", "identity", "url", "connectors", "keys"}
+
+#: How long a connection that is dropped stays so, in seconds.
+DROPPED = 5.0
+
 
 class Control:
     """
     The emulated stations of an L{Emulator}, for operators.
     """
 
-    def __init__(self, emulator: Emulator) -> None:
+    def __init__(
+        self, emulator: Emulator, home: Callable[[], str] = str
+    ) -> None:
+        """
+        @param home: the URL that stations connect to unless they are told;
+            empty for none.
+        """
         self._emulator = emulator
+        self._home = home
+        self._bodies: dict[str, Body] = {}
 
-    def list(self) -> list[dict[str, Any]]:
-        return [self.get(name) for name in sorted(self._emulator.stations)]
+    def names(self) -> list[str]:
+        return sorted(self._emulator.stations)
 
     def get(self, name: str) -> dict[str, Any]:
         """
@@ -44,33 +62,83 @@ class Control:
         """
         return as_json(name, self._service(name).station)
 
-    def make(self, name: str, body: Body) -> dict[str, Any]:
+    def make(self, body: Body) -> dict[str, Any]:
         """
         Let a station come that has no folder.
 
-        @param body: what stands in a C{configuration.json}.
+        @param body: C{{"name": "EMU1", "identity"?, "url"?, "connectors"?: 2
+            or [{"id": 1, "voltage": "DC"}], "keys"?: {"CpoName": "x"}}}
         @raise BadRequest: it makes no sense.
-        @raise Conflict: there is one of that name.
+        @raise Conflict: there is one of that name, or there are too many.
         """
+        name = body.get("name")
+        if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+            raise BadRequest(
+                f"name: it is not a text of 1 to {LONGEST_NAME} characters"
+            )
         if name in self._emulator.stations:
             raise Conflict(f"there is an emulated station {name!r} already")
-        self._emulator.add(_read(body, name))
-        self._emulator.made.add(name)
-        return self.get(name)
+        if len(self._emulator.made) >= MOST_MADE:
+            raise Conflict(f"there are {MOST_MADE} stations without a folder")
+        config = self._read(name, body)
+        self._check_identity(config)
+        return self._add(config, body)
 
     async def change(self, name: str, body: Body) -> dict[str, Any]:
         """
-        Let a station start again with another configuration.
+        Let a station start again, with what is different.
 
         @raise BadRequest: it makes no sense.
         @raise Conflict: it has a folder, and its file decides.
         """
         self._check_made(name)
-        config = _read(body, name)
+        body = {**self._bodies[name], **body, "name": name}
+        config = self._read(name, body)
         await self._emulator.remove(name)
+        return self._add(config, body)
+
+    def _add(self, config: StationConfig, body: Body) -> dict[str, Any]:
         self._emulator.add(config)
-        self._emulator.made.add(name)
-        return self.get(name)
+        self._emulator.made.add(config.name)
+        self._bodies[config.name] = body
+        return self.get(config.name)
+
+    def _check_identity(self, config: StationConfig) -> None:
+        for name, service in self._emulator.stations.items():
+            other = service.station.config
+            if (other.url, other.identity) == (config.url, config.identity):
+                raise Conflict(
+                    f"emulated station {name!r} is {config.identity!r} already"
+                )
+
+    def _read(self, name: str, body: Body) -> StationConfig:
+        unknown = set(body) - _MEMBERS
+        if unknown:
+            raise BadRequest(
+                f"unknown member {min(unknown)!r:.40}; known: "
+                f"{', '.join(sorted(_MEMBERS))}"
+            )
+        keys = body.get("keys", {})
+        if not isinstance(keys, dict):
+            raise BadRequest("keys: it is not an object")
+        url = body.get("url") or self._home()
+        if not url:
+            raise BadRequest("url: this member is required")
+        given = {
+            **keys,
+            "CentralSystemURL": url,
+            "StationIdentity": body.get("identity", name),
+        }
+        source = {
+            "connectorId": _connectors(body.get("connectors", 1)),
+            "configurationKey": [
+                {"key": key, "value": value} for key, value in given.items()
+            ],
+        }
+        try:
+            return read_source(source, name)
+        except BadConfig as e:
+            raise BadRequest(str(e)) from e
 
     async def remove(self, name: str) -> None:
         """
@@ -80,6 +148,7 @@ class Control:
         """
         self._check_made(name)
         await self._emulator.remove(name)
+        self._bodies.pop(name, None)
 
     async def act(self, name: str, body: Body) -> dict[str, Any]:
         """
@@ -120,11 +189,15 @@ class Control:
             )
 
 
-def _read(body: Body, name: str) -> StationConfig:
-    try:
-        return read_source(body, name)
-    except BadConfig as e:
-        raise BadRequest(str(e)) from e
+def _connectors(wanted: object) -> object:
+    """
+    @param wanted: a number of them, or what stands in a file.
+    """
+    if type(wanted) is not int:
+        return wanted
+    if not 0 < wanted <= MOST_CONNECTORS:
+        raise BadRequest(f"connectors: it is not from 1 to {MOST_CONNECTORS}")
+    return list(range(1, wanted + 1))
 
 
 def as_json(name: str, station: ChargePoint) -> dict[str, Any]:
@@ -239,12 +312,9 @@ def _power_on(service: EmulatedStation, body: Body) -> None:
     service.station.restore_power()
 
 
-def _disconnect(service: EmulatedStation, body: Body) -> None:
+def _drop(service: EmulatedStation, body: Body) -> None:
     service.connection.cut()
-
-
-def _connect(service: EmulatedStation, body: Body) -> None:
-    service.connection.again(0)
+    service.connection.again(DROPPED)
 
 
 def _wire(service: EmulatedStation, body: Body) -> None:
@@ -259,15 +329,14 @@ def _wire(service: EmulatedStation, body: Body) -> None:
 ACTIONS: dict[str, _Act] = {
     "plug": _plug,
     "unplug": _unplug,
-    "tag": _tag,
+    "presentTag": _tag,
     "suspend": _suspend,
     "resume": _resume,
     "fault": _fault,
     "recover": _recover,
     "reset": _reset,
-    "powerOff": _power_off,
-    "powerOn": _power_on,
-    "disconnect": _disconnect,
-    "connect": _connect,
-    "wire": _wire,
+    "cutPower": _power_off,
+    "restorePower": _power_on,
+    "dropConnection": _drop,
+    "wireFault": _wire,
 }

@@ -136,12 +136,28 @@ class Emulator(MultiService):
             Deferred.fromCoroutine(self.remove(name))
             for name, service in list(self.stations.items())
             if wanted.get(name) != service.station.config
-            and (self._path is None or name not in self.made)
+            and name not in self.made
         ]
         await gatherResults(leaving, consumeErrors=True)
         for name, config in wanted.items():
             if name not in self.stations and self.running:
                 self.add(config)
+            elif name in self.made:
+                self.log.error(
+                    "{name}: there is a station of that name without a "
+                    "folder already",
+                    name=name,
+                )
+
+    async def leave(self) -> None:
+        """
+        Let every station leave.
+        """
+        leaving = [
+            Deferred.fromCoroutine(self.remove(name))
+            for name in list(self.stations)
+        ]
+        await gatherResults(leaving, consumeErrors=True)
 
     def _read(self) -> dict[str, StationConfig]:
         if self._path is None:

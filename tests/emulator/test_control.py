@@ -28,7 +28,7 @@ class ControlTests(SynchronousTestCase):
             self.folder, self.server.clock, self.server.lines()
         )
         self.emulator.startService()
-        self.control = Control(self.emulator)
+        self.control = Control(self.emulator, lambda: "ws://localhost/ocpp")
         self.server.pass_time()
 
     def do(self, work: Any) -> Any:
@@ -50,7 +50,7 @@ class ControlTests(SynchronousTestCase):
         A vehicle comes, charges and leaves, one action after another.
         """
         self.act("plug", connectorId=1, vehicle={"soc": 20, "power": 11000})
-        told = self.act("tag", idTag="BOB", connectorId=1)
+        told = self.act("presentTag", idTag="BOB", connectorId=1)
         self.assertEqual(told["result"], "Accepted")
         [connector] = told["connectors"]
         self.assertEqual(
@@ -70,15 +70,18 @@ class ControlTests(SynchronousTestCase):
         """
         Line and power fail, and come back.
         """
-        for off, on in (("disconnect", "connect"), ("powerOff", "powerOn")):
-            self.assertFalse(self.act(off)["connected"])
-            self.assertTrue(self.act(on)["connected"])
+        self.act("dropConnection")
+        self.assertEqual(
+            self.server.backend.actions().count("BootNotification"), 2
+        )
+        self.assertFalse(self.act("cutPower")["connected"])
+        self.assertTrue(self.act("restorePower")["connected"])
 
     def test_wire(self) -> None:
         """
         Faults on the wire happen on demand.
         """
-        self.act("wire", fault="storm", amount=2)
+        self.act("wireFault", fault="storm", amount=2)
         self.assertGreater(
             self.server.backend.actions().count("BootNotification"), 1
         )
@@ -94,33 +97,55 @@ class ControlTests(SynchronousTestCase):
             {"action": "plug", "connectorId": 9},
             {"action": "plug", "vehicle": {"colour": 1}},
             {"action": "plug", "vehicle": {"soc": True}},
-            {"action": "tag"},
+            {"action": "presentTag"},
             {"action": "fault", "errorCode": "NoError"},
-            {"action": "wire", "fault": "meteorite"},
+            {"action": "wireFault", "fault": "meteorite"},
         ):
             self.refused(BadRequest, **body)
         self.refused(Conflict, action="unplug")
-        self.refused(Conflict, action="powerOn")
+        self.refused(Conflict, action="restorePower")
         self.assertRaises(NotFound, self.control.get, "CP9")
 
     def test_make_and_remove(self) -> None:
         """
         A station without a folder comes, survives a reload, and leaves.
         """
-        self.control.make("X", described("X"))
+        self.control.make({"name": "X", "connectors": 2})
         self.server.pass_time()
-        self.assertRaises(Conflict, self.control.make, "X", described("X"))
-        self.assertRaises(BadRequest, self.control.make, "Y", {})
+        for body in (
+            {"name": "X"},
+            {"name": "Y", "identity": "X"},
+        ):
+            self.assertRaises(Conflict, self.control.make, body)
         self.emulator.reload(self.folder)
         self.server.pass_time(5)
-        names = [station["name"] for station in self.control.list()]
-        self.assertEqual(names, ["CP1", "X"])
+        self.assertEqual(self.control.names(), ["CP1", "X"])
         changed = self.successResultOf(
-            self.do(self.control.change("X", described("Z")))
+            self.do(self.control.change("X", {"identity": "Z"}))
         )
-        self.assertEqual(changed["identity"], "Z")
+        self.assertEqual(
+            (changed["identity"], len(changed["connectors"])), ("Z", 2)
+        )
         self.successResultOf(self.do(self.control.remove("X")))
         self.assertRaises(NotFound, self.control.get, "X")
+
+    def test_made_of_nonsense(self) -> None:
+        """
+        A station that makes no sense is not made.
+        """
+        for body in (
+            {},
+            {"name": ""},
+            {"name": 7},
+            {"name": "Y", "colour": "red"},
+            {"name": "Y", "url": "http://localhost"},
+            {"name": "Y", "connectors": 0},
+            {"name": "Y", "connectors": "two"},
+            {"name": "Y", "keys": []},
+            {"name": "Y", "keys": {"CpoName": 1}},
+        ):
+            self.assertRaises(BadRequest, self.control.make, body)
+        self.assertEqual(self.control.names(), ["CP1"])
 
     def test_folders_decide(self) -> None:
         """
