@@ -70,23 +70,26 @@ def main() -> None:
     fleet = Fleet(_plan(options), _REACTOR, _clock(options))
     fleet.startService()
     marks: list[tuple[float, float, int]] = []
+    told: dict[str, object] = {}
 
     def mark() -> None:
         marks.append((time.time(), time.process_time(), fleet.tally.answered))
+        told["booted"] = fleet.counts()["booted"]
+        told["memory"] = f"{memory():.0f} MiB, {before:.0f} without"
+        told["errors"] = fleet.tally.errors
+        told["p99"] = f"{fleet.tally.percentile(0.99) * 1e3:.1f} ms"
 
     settled = options.count / options.rate + 3
     _REACTOR.callLater(settled, mark)
     _REACTOR.callLater(settled + options.seconds, mark)
     _REACTOR.callLater(settled + options.seconds, _REACTOR.stop)
     _REACTOR.run()
-    (began, spent, said), (ended, by_then, told) = marks
+    (began, spent, before_it), (ended, by_then, after_it) = marks
     seconds = ended - began
-    print(f"booted               {fleet.counts()['booted']}")
-    print(f"memory               {memory():.0f} MiB, {before:.0f} without")
-    print(f"calls per second     {(told - said) / seconds:.0f}")
-    print(f"CPU                  {(by_then - spent) / seconds:.2f}")
-    print(f"errors               {fleet.tally.errors}")
-    print(f"p99                  {fleet.tally.percentile(0.99) * 1e3:.1f} ms")
+    told["calls per second"] = round((after_it - before_it) / seconds)
+    told["CPU"] = round((by_then - spent) / seconds, 2)
+    for name, value in told.items():
+        print(f"{name:20} {value}")
 
 
 if __name__ == "__main__":

@@ -26,9 +26,10 @@ from twisted.python.failure import Failure
 
 from .config import Config
 from .database import MEMORY
+from .emulator.control import Control
 from .emulator.service import Emulator
 from .errors import BadConfig
-from .interfaces import IBackend
+from .interfaces import IBackend, IReady
 from .journal import Journal
 from .logs import Books, Logs
 from .metrics import Metrics
@@ -91,6 +92,7 @@ class CentralSystem(MultiService):
         )
         self.metrics = Metrics(self.router, reactor, lambda: self.is_ready)
         self.front.show_metrics(self.metrics.text)
+        self.front.emulators.control = Control(self.emulator, self._home)
         self._ports: list[IListeningPort] = []
         self._signals = Signals(
             {
@@ -106,11 +108,12 @@ class CentralSystem(MultiService):
         """
         Whether stations can be served.
         """
+        ready = IReady(self.backend, None)
         return bool(
             self.running
             and self._ports
             and not self.draining
-            and getattr(self.backend, "is_ready", True)
+            and (ready is None or ready.is_ready)
         )
 
     def _answered(self, request: Any, seconds: float) -> None:
@@ -119,6 +122,17 @@ class CentralSystem(MultiService):
         """
         self.metrics.answered(request, seconds)
         self.books.answered(request, seconds)
+
+    def _home(self) -> str:
+        """
+        Where stations of our own find us; empty where that is not certain.
+        """
+        server = self.config.server
+        if server.endpoint or self.certificates:
+            return ""
+        host = "127.0.0.1" if server.listen == "0.0.0.0" else server.listen
+        host = f"[{host}]" if ":" in host else host
+        return f"ws://{host}:{server.port}/ocpp"
 
     def try_out(self) -> None:
         """
@@ -317,7 +331,7 @@ class CentralSystem(MultiService):
         Stop listening, and tell the stations goodbye.
         """
         # Ours end their transactions while somebody answers them.
-        await self.emulator.reload(None)
+        await self.emulator.leave()
         ports, self._ports = self._ports, []
         await _close(ports)
         for station in self.router.stations():

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..errors import BadConfig
 from .keys import Given
@@ -163,20 +163,32 @@ def read_folder(folder: Path) -> StationConfig:
         raise BadConfig(f"{file}: {e}") from e
 
 
-def _read(source: Any, folder: Path) -> StationConfig:
+def read_source(source: Any, name: str) -> StationConfig:
+    """
+    A station that is kept nowhere.
+
+    @param source: what stands in a C{configuration.json}.
+    @raise BadConfig: says the member and the reason.
+    """
     if not isinstance(source, dict):
         raise _Broken("is not a JSON object")
     keys = dict(_read_keys(source))
     url = keys.get("CentralSystemURL")
     if url is None:
         raise _Broken("configurationKey: CentralSystemURL is missing")
-    identity = keys.get("StationIdentity", Given(folder.name)).value
+    identity = keys.get("StationIdentity", Given(name)).value
     return StationConfig(
-        name=folder.name,
+        name=name,
         identity=_checked_identity(identity),
         url=checked_url(url.value),
         connectors=_read_connectors(source),
         keys=keys,
+    )
+
+
+def _read(source: Any, folder: Path) -> StationConfig:
+    return evolve(
+        read_source(source, folder.name),
         folder=folder,
         ca=_beside(folder, "ca.pem"),
         certificate=_beside(folder, "certificate.pem"),

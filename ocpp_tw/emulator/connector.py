@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from ..errors import OCPPError
+from ..errors import Conflict
 
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ ERRORS = frozenset(
 )
 
 
-class Impossible(OCPPError):
+class Impossible(Conflict):
     """
     A connector cannot become that, being what it is.
     """

@@ -4,6 +4,7 @@ Many emulated stations in one process.
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -122,6 +123,9 @@ class Fleet(Service):
         wanted = min(self.plan.count, int(elapsed * self.plan.rate) or 1)
         while len(self.stations) < wanted:
             self._start_one(len(self.stations) + 1)
+            if len(self.stations) % 250 == 0:
+                # What handshakes leave behind would be found much later.
+                gc.collect(1)
         if wanted == self.plan.count:
             self._starting.stop()
 

@@ -12,7 +12,7 @@ from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
-from ..errors import BadConfig
+from ..errors import BadConfig, Conflict
 from .chargepoint import ChargePoint
 from .config import StationConfig, read_folders
 from .state import State
@@ -28,6 +28,8 @@ MakeStation = Callable[[StationConfig], ChargePoint]
 class EmulatedStation(Service):
     """
     One station: it comes when it is started, and leaves when it is stopped.
+
+    @ivar faults: what goes wrong on its wire, if anything ever did.
     """
 
     log = Logger()
@@ -36,6 +38,16 @@ class EmulatedStation(Service):
         self.station = station
         self._lines = lines
         self._connection: Connection | None = None
+        self.faults: Any = None
+
+    @property
+    def connection(self) -> Connection:
+        """
+        @raise Conflict: it has not come yet, or has left.
+        """
+        if self._connection is None:
+            raise Conflict(f"{self.station.identity} is not in service")
+        return self._connection
 
     def startService(self) -> None:
         super().startService()
@@ -69,6 +81,8 @@ class Emulator(MultiService):
 
     @ivar stations: by the name of their folders.
     @ivar broken: why a folder cannot be used, by its name.
+    @ivar made: those of the stations that have no folder: they are there
+        until they are removed, or the process ends.
     """
 
     log = Logger()
@@ -90,6 +104,7 @@ class Emulator(MultiService):
         self._make = make or self._make_station
         self.stations: dict[str, EmulatedStation] = {}
         self.broken: dict[str, BadConfig] = {}
+        self.made: set[str] = set()
 
     def _make_station(self, config: StationConfig) -> ChargePoint:
         return ChargePoint(config, self._reactor, state=State(config.folder))
@@ -121,11 +136,28 @@ class Emulator(MultiService):
             Deferred.fromCoroutine(self.remove(name))
             for name, service in list(self.stations.items())
             if wanted.get(name) != service.station.config
+            and name not in self.made
         ]
         await gatherResults(leaving, consumeErrors=True)
         for name, config in wanted.items():
             if name not in self.stations and self.running:
                 self.add(config)
+            elif name in self.made:
+                self.log.error(
+                    "{name}: there is a station of that name without a "
+                    "folder already",
+                    name=name,
+                )
+
+    async def leave(self) -> None:
+        """
+        Let every station leave.
+        """
+        leaving = [
+            Deferred.fromCoroutine(self.remove(name))
+            for name in list(self.stations)
+        ]
+        await gatherResults(leaving, consumeErrors=True)
 
     def _read(self) -> dict[str, StationConfig]:
         if self._path is None:
@@ -153,6 +185,7 @@ class Emulator(MultiService):
         Let a station leave.
         """
         service = self.stations.pop(name)
+        self.made.discard(name)
         left: Deferred[None] | None = service.disownServiceParent()
         if left is not None:
             await left

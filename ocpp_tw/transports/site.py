@@ -179,6 +179,7 @@ class Front:
     What is seen of us on our one port.
 
     @ivar site: what listening ports are given.
+    @ivar emulators: the part of the API that has our own stations.
     """
 
     def __init__(
@@ -201,6 +202,7 @@ class Front:
             StationResource(self._stations), File(config.server.pages)
         )
         self._api = API(router, reactor)
+        self.emulators = self._api.emulators
         self._soap = SoapStations(router, reactor)
         self._root.putChild(b"api", self._api)
         self._root.putChild(b"Ocpp", SoapResource(self._soap))

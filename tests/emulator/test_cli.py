@@ -78,18 +78,9 @@ def test_fleet(ports: tuple[str, str]) -> None:
         "fleet",
         "--url",
         f"ws://127.0.0.1:{ports[0]}/ocpp",
-        *[
-            "--count",
-            "10",
-            "--rate",
-            "50",
-            "--sessions",
-            "24",
-            "--even",
-            "--speed",
-            "1800",
-        ],
-        *["--duration", "4", "--key", "MeterValueSampleInterval=900"],
+        *["--count", "10", "--rate", "50", "--sessions", "24", "--even"],
+        *["--speed", "1800", "--duration", "4"],
+        *["--key", "MeterValueSampleInterval=900"],
     )
     assert done.returncode == 0, done.stdout + done.stderr
     told = dict(

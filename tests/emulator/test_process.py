@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from unittest import TestCase
+from urllib.request import Request, urlopen
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -87,6 +88,34 @@ class BesideTests(TestCase):
         self.server.start()
         [transaction] = self.server.items("transactions")
         self.assertEqual(transaction["stopReason"], "Other")
+
+    def test_over_rest(self) -> None:
+        """
+        A station is made, acted upon and removed over REST.
+        """
+        self.server.start()
+        made = self.server.http("POST", "/api/v1/emulators", {"name": "E"})
+        self.assertEqual(made[0], 200, made)
+        self.server.until(lambda: self.there() == {"E"}, "E is there")
+        path = "/api/v1/emulators/E"
+        acts = [
+            self.server.http("POST", f"{path}/actions", body)[0]
+            for body in (
+                {"action": "plug"},
+                {"action": "presentTag", "idTag": "X"},
+                {"action": "plug"},
+                {"action": "dance"},
+            )
+        ]
+        self.assertEqual(acts, [200, 200, 409, 400])
+        [told] = self.server.items("emulators")
+        self.assertEqual(told["connectors"][0]["status"], "Charging")
+        removing = Request(
+            f"http://127.0.0.1:{self.server.port}{path}", method="DELETE"
+        )
+        with urlopen(removing, timeout=30) as answer:
+            self.assertEqual(answer.status, 204)
+        self.assertEqual(self.server.http("GET", path)[0], 404)
 
     def test_alone(self) -> None:
         """

@@ -28,6 +28,7 @@ from ...interfaces import (
     IBackend,
     ICentralSystem,
     IObserver,
+    IReady,
     ISeedLists,
     ISeedSOAP,
     IStation,
@@ -41,7 +42,7 @@ from .pool import Connector, Pool
 from .presence import Presence
 
 
-@implementer(IBackend, IObserver, ISeedLists, ISeedSOAP)
+@implementer(IBackend, IObserver, IReady, ISeedLists, ISeedSOAP)
 class PostgresBackend(MultiService):
     """
     Asks C{ocpp.Parse}, and answers with what it returns.

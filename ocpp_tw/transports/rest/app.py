@@ -20,6 +20,7 @@ from ...router import Router
 from . import guard
 from .answers import send
 from .classic import Classic
+from .emulators import Emulators
 from .errors import refuse
 from .journal import Journaled
 from .outbox import Outbox
@@ -39,6 +40,7 @@ class API(Resource):
 
     @ivar hosts: the names we go by; None for any, see L{guard}.
     @ivar about: what is known of ourselves.
+    @ivar emulators: the stations of our own.
     """
 
     isLeaf = True
@@ -47,6 +49,7 @@ class API(Resource):
         super().__init__()
         self.hosts: Collection[str] | None = ()
         self.about = Server(router, reactor)
+        self.emulators = Emulators()
         parts: list[Part] = [
             Classic(router, reactor),
             Stations(router, reactor),
@@ -54,6 +57,7 @@ class API(Resource):
             Outbox(router),
             Journaled(router.journal),
             Schemas(),
+            self.emulators,
             self.about,
         ]
         routes = [route for part in parts for route in part.routes]

@@ -1,0 +1,154 @@
+"""
+Emulated stations as operators have them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from ocpp_tw.emulator.control import Control
+from ocpp_tw.emulator.service import Emulator
+from ocpp_tw.errors import BadRequest, Conflict, NotFound
+
+from .server import Server
+from .test_websocket import described, write
+
+
+class ControlTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.server = Server()
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir()
+        write(self.folder, "CP1", described("A"))
+        self.emulator = Emulator(
+            self.folder, self.server.clock, self.server.lines()
+        )
+        self.emulator.startService()
+        self.control = Control(self.emulator, lambda: "ws://localhost/ocpp")
+        self.server.pass_time()
+
+    def do(self, work: Any) -> Any:
+        doing = Deferred.fromCoroutine(work)
+        self.server.pass_time(6)
+        return doing
+
+    def act(self, action: str, **body: Any) -> Any:
+        told = self.successResultOf(
+            self.do(self.control.act("CP1", {"action": action, **body}))
+        )
+        return {**told, **self.control.get("CP1")}
+
+    def refused(self, kind: type[Exception], **body: Any) -> None:
+        self.failureResultOf(self.do(self.control.act("CP1", body)), kind)
+
+    def test_session_by_hand(self) -> None:
+        """
+        A vehicle comes, charges and leaves, one action after another.
+        """
+        self.act("plug", connectorId=1, vehicle={"soc": 20, "power": 11000})
+        told = self.act("presentTag", idTag="BOB", connectorId=1)
+        self.assertEqual(told["result"], "Accepted")
+        [connector] = told["connectors"]
+        self.assertEqual(
+            (connector["status"], connector["transactionId"]), ("Charging", 1)
+        )
+        self.assertEqual(connector["power"], 11000.0)
+        statuses = [
+            self.act(action, connectorId=1)["connectors"][0]["status"]
+            for action in ("suspend", "resume", "fault", "recover", "unplug")
+        ]
+        self.assertEqual(
+            statuses,
+            ["SuspendedEV", "Charging", "Faulted", "Charging", "Available"],
+        )
+
+    def test_line_and_power(self) -> None:
+        """
+        Line and power fail, and come back.
+        """
+        self.act("dropConnection")
+        self.assertEqual(
+            self.server.backend.actions().count("BootNotification"), 2
+        )
+        self.assertFalse(self.act("cutPower")["connected"])
+        self.assertTrue(self.act("restorePower")["connected"])
+
+    def test_wire(self) -> None:
+        """
+        Faults on the wire happen on demand.
+        """
+        self.act("wireFault", fault="storm", amount=2)
+        self.assertGreater(
+            self.server.backend.actions().count("BootNotification"), 1
+        )
+
+    def test_mistakes(self) -> None:
+        """
+        What makes no sense is a bad request; what cannot be now, a conflict.
+        """
+        for body in (
+            {},
+            {"action": "dance"},
+            {"action": "plug", "connectorId": "1"},
+            {"action": "plug", "connectorId": 9},
+            {"action": "plug", "vehicle": {"colour": 1}},
+            {"action": "plug", "vehicle": {"soc": True}},
+            {"action": "presentTag"},
+            {"action": "fault", "errorCode": "NoError"},
+            {"action": "wireFault", "fault": "meteorite"},
+        ):
+            self.refused(BadRequest, **body)
+        self.refused(Conflict, action="unplug")
+        self.refused(Conflict, action="restorePower")
+        self.assertRaises(NotFound, self.control.get, "CP9")
+
+    def test_make_and_remove(self) -> None:
+        """
+        A station without a folder comes, survives a reload, and leaves.
+        """
+        self.control.make({"name": "X", "connectors": 2})
+        self.server.pass_time()
+        for body in (
+            {"name": "X"},
+            {"name": "Y", "identity": "X"},
+        ):
+            self.assertRaises(Conflict, self.control.make, body)
+        self.emulator.reload(self.folder)
+        self.server.pass_time(5)
+        self.assertEqual(self.control.names(), ["CP1", "X"])
+        changed = self.successResultOf(
+            self.do(self.control.change("X", {"identity": "Z"}))
+        )
+        self.assertEqual(
+            (changed["identity"], len(changed["connectors"])), ("Z", 2)
+        )
+        self.successResultOf(self.do(self.control.remove("X")))
+        self.assertRaises(NotFound, self.control.get, "X")
+
+    def test_made_of_nonsense(self) -> None:
+        """
+        A station that makes no sense is not made.
+        """
+        for body in (
+            {},
+            {"name": ""},
+            {"name": 7},
+            {"name": "Y", "colour": "red"},
+            {"name": "Y", "url": "http://localhost"},
+            {"name": "Y", "connectors": 0},
+            {"name": "Y", "connectors": "two"},
+            {"name": "Y", "keys": []},
+            {"name": "Y", "keys": {"CpoName": 1}},
+        ):
+            self.assertRaises(BadRequest, self.control.make, body)
+        self.assertEqual(self.control.names(), ["CP1"])
+
+    def test_folders_decide(self) -> None:
+        """
+        A station of a folder is changed and removed there.
+        """
+        self.failureResultOf(self.do(self.control.remove("CP1")), Conflict)
