@@ -21,6 +21,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from .database import MEMORY, Bulk, Database
+from .events import Events
 from .fleet import Fleet, Known, Settings, iso
 from .interfaces import Page
 from .messagelog import (
@@ -95,6 +96,7 @@ class Journal(Service):
     Keeps what passes; nobody waits for it.
 
     @ivar fleet: every station that was ever seen.
+    @ivar events: tells those who watch.
     """
 
     log = Logger()
@@ -126,6 +128,7 @@ class Journal(Service):
         )
         #: A message passed: see L{MessageLog.note}.
         self.note = self._messages.note
+        self.events = Events(reactor, self.fleet, self._messages.backlog)
         self._saving = LoopingCall(self.save)
         self._pruning = LoopingCall(self._prune)
         self._saving.clock = self._pruning.clock = reactor
@@ -152,6 +155,7 @@ class Journal(Service):
         for loop in (self._saving, self._pruning):
             if loop.running:
                 loop.stop()
+        self.events.stop()
         self._messages.stop()
         self.save()
         return self.database.stopService()

@@ -26,16 +26,18 @@ ALLOWED = {
     "peer": ["errors", "ocpp"],
     "fleet": ["errors", "interfaces", "ocpp"],
     "messagelog": ["database", "errors", "fleet", "interfaces", "ocpp"],
+    "events": ["fleet", "interfaces", "messagelog"],
     "journal": [
-        *("database", "errors", "fleet", "interfaces", "messagelog", "ocpp"),
+        *("database", "errors", "events", "fleet", "interfaces"),
+        *("messagelog", "ocpp"),
     ],
     "router": ["errors", "fleet", "interfaces", "journal", "ocpp"],
     # What authors of plugins may use, and no more.
     "testing": ["errors", "interfaces", "ocpp"],
     "backends": ["database", "errors", "interfaces", "ocpp"],
     "transports": [
-        *("errors", "fleet", "interfaces", "journal", "messagelog", "ocpp"),
-        *("peer", "router"),
+        *("errors", "events", "fleet", "interfaces", "journal"),
+        *("messagelog", "ocpp", "peer", "router"),
     ],
     # It can be pointed at anybody's server.
     "emulator": ["errors", "ocpp", "peer"],

@@ -23,6 +23,7 @@ from .classic import Classic
 from .errors import refuse
 from .journal import Journaled
 from .outbox import Outbox
+from .live import Live
 from .records import Records
 from .routes import Part, Route
 from .schemas import Schemas
@@ -54,6 +55,7 @@ class API(Resource):
             Outbox(router),
             Journaled(router.journal),
             Schemas(),
+            Live(router.journal.events, reactor),
             self.about,
         ]
         routes = [route for part in parts for route in part.routes]
