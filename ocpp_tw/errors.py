@@ -128,7 +128,7 @@ class TooManyRequests(OCPPError):
     @ivar retry_after: after how many seconds it may be different.
     """
 
-    def __init__(self, message: str, retry_after: float) -> None:
+    def __init__(self, message: str, retry_after: float = 60) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 

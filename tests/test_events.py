@@ -151,7 +151,7 @@ class EventsTests(SynchronousTestCase):
         leave = self.watch()
         self.messages.add(entry())
         self.clock.advance(TICK)
-        octets, position = self.events.after(0, ALL)
+        _, position = self.events.after(0, ALL)
         leave()
         self.clock.pump([1] * (LINGER + 2))
         self.assertIs(self.messages.watch, None)

@@ -22,6 +22,7 @@ ALLOWED = {
     "database": ["errors"],
     "config": ["errors"],
     "tls": ["config", "errors"],
+    "access": ["errors"],
     "plugin": ["errors", "interfaces"],
     "peer": ["errors", "ocpp"],
     "fleet": ["errors", "interfaces", "ocpp"],
@@ -36,7 +37,7 @@ ALLOWED = {
     "testing": ["errors", "interfaces", "ocpp"],
     "backends": ["database", "errors", "interfaces", "ocpp"],
     "transports": [
-        *("errors", "events", "fleet", "interfaces", "journal"),
+        *("access", "errors", "events", "fleet", "interfaces", "journal"),
         *("messagelog", "ocpp", "peer", "router"),
     ],
     # It can be pointed at anybody's server.

@@ -30,6 +30,7 @@ from .kinds import (
     Flag,
     Kind,
     Places,
+    Origins,
     Several,
     Size,
     Text,
@@ -254,6 +255,14 @@ class API:
     )
     jwt_role: str = setting(
         Text(), "role", "The claim that says viewer, operator or admin."
+    )
+    cors: tuple[str, ...] = setting(
+        Origins(), (), "Whose web pages may use the REST API from a browser."
+    )
+    requests_per_minute: int = setting(
+        Whole(0, 10**9),
+        60_000,
+        "How many requests each address may make; 0 for any number.",
     )
 
 
