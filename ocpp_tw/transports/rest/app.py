@@ -24,8 +24,8 @@ from .classic import Classic
 from .door import SAFE, Door, address_of, challenge, visitor_of
 from .errors import refuse, status_of
 from .journal import Journaled
-from .outbox import Outbox
 from .live import Live
+from .outbox import Outbox
 from .people import People
 from .records import Records
 from .routes import Part, Route
