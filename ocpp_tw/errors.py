@@ -9,6 +9,9 @@ What can go wrong.
         * L{UnknownStation}: nobody was ever seen under that identity
     * L{BadRequest}: what was asked makes no sense
     * L{NotFound}: there is no such thing
+    * L{NotAllowed}: whoever asks may not do this
+        * L{NotKnown}: nobody knows who asks
+    * L{TooManyRequests}: somebody asks too often
     * L{Conflict}: what was asked contradicts what is
     * L{NotKept}: the backend keeps no such records
     * L{BackendUnavailable}: what the backend needs cannot be reached
@@ -104,6 +107,30 @@ class NotFound(OCPPError):
     """
     There is no such thing.
     """
+
+
+class NotAllowed(OCPPError):
+    """
+    Whoever asks may not do this.
+    """
+
+
+class NotKnown(NotAllowed):
+    """
+    There are no credentials, or they are wrong.
+    """
+
+
+class TooManyRequests(OCPPError):
+    """
+    Somebody asks too often.
+
+    @ivar retry_after: after how many seconds it may be different.
+    """
+
+    def __init__(self, message: str, retry_after: float = 60) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Conflict(OCPPError):

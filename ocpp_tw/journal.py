@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
-from attrs import evolve, frozen
+from attrs import astuple, evolve, frozen
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -21,6 +21,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from .database import MEMORY, Bulk, Database
+from .events import Events
 from .figures import Tally
 from .fleet import Fleet, Known, Settings, iso
 from .interfaces import Page
@@ -39,8 +40,8 @@ from .ocpp.actions import FROM_STATION, TO_STATION
 from .ocpp.times import parse_time
 
 
-#: How many refused handshakes are kept.
-ATTEMPTS = 1000
+#: How many refused handshakes are kept, and how many deeds of operators.
+ATTEMPTS, DEEDS = 1000, 100_000
 
 #: How often the stations that changed are saved, and old rows pruned, in
 #: seconds.
@@ -64,12 +65,30 @@ MIGRATIONS = [
         known TEXT NOT NULL
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE audit (
+        id INTEGER PRIMARY KEY,
+        time INTEGER NOT NULL,
+        who TEXT NOT NULL,
+        via TEXT NOT NULL,
+        address TEXT NOT NULL,
+        method TEXT NOT NULL,
+        path TEXT NOT NULL,
+        action TEXT NOT NULL,
+        status INTEGER NOT NULL
+    );
+    """,
 ]
 
 _ATTEMPT = Bulk(
     "INSERT INTO attempts (time, address, path, offered, status, reason,"
     " remedy)",
     7,
+)
+_DEED = Bulk(
+    "INSERT INTO audit (time, who, via, address, method, path, action,"
+    " status)",
+    8,
 )
 _STATION = Bulk(
     "INSERT INTO stations (identity, known)",
@@ -93,11 +112,32 @@ class Attempt:
     remedy: str
 
 
+@frozen
+class Deed:
+    """
+    What somebody did by REST, or tried to.
+
+    @ivar who: the name; empty where nobody had to say.
+    @ivar via: what they proved it with.
+    @ivar action: the command, where it was one.
+    """
+
+    time: float
+    who: str
+    via: str
+    address: str
+    method: str
+    path: str
+    action: str
+    status: int
+
+
 class Journal(Service):
     """
     Keeps what passes; nobody waits for it.
 
     @ivar fleet: every station that was ever seen.
+    @ivar events: tells those who watch.
     """
 
     log = Logger()
@@ -132,6 +172,7 @@ class Journal(Service):
         #: A message passed: see L{MessageLog.note}.
         self.note: Callable[[Entry], None]
         self.also_tell(None)
+        self.events = Events(reactor, self.fleet, self._messages.backlog)
         self._saving = LoopingCall(self.save)
         self._pruning = LoopingCall(self._prune)
         self._saving.clock = self._pruning.clock = reactor
@@ -158,6 +199,7 @@ class Journal(Service):
         for loop in (self._saving, self._pruning):
             if loop.running:
                 loop.stop()
+        self.events.stop()
         self._messages.stop()
         self.save()
         return self.database.stopService()
@@ -197,6 +239,13 @@ class Journal(Service):
             ),
         )
 
+    def done(self, deed: Deed) -> None:
+        """
+        Somebody did something, or tried to.
+        """
+        values = astuple(deed)
+        self.database.append_later(_DEED, (int(deed.time * 1000), *values[1:]))
+
     def save(self) -> None:
         """
         Keep the stations that have changed.
@@ -235,7 +284,7 @@ class Journal(Service):
         """
         Forget the messages that are too old or too many.
         """
-        await self.database.write(_prune_attempts)
+        await self.database.write(_prune_few)
         oldest = int((self._seconds() - self.days * 86400) * 1000)
         pruned = PRUNED_AT_ONCE
         while pruned == PRUNED_AT_ONCE:
@@ -286,6 +335,23 @@ class Journal(Service):
             ).fetchall()
         )
         return page([_attempt_as_json(row) for row in rows], limit)
+
+    async def deeds(
+        self, limit: int, cursor: str | None = None, who: str | None = None
+    ) -> Page:
+        """
+        What operators did, newest first: C{{"id", "time", "who", "via",
+        "address", "method", "path", "action", "status"}}.
+        """
+        before = sys.maxsize if cursor is None else whole(cursor, "cursor")
+        rows = await self.database.read(
+            lambda db: db.execute(
+                "SELECT * FROM audit WHERE id < ?1 AND (?2 IS NULL OR"
+                " who = ?2) ORDER BY id DESC LIMIT ?3",
+                (before, who, limit + 1),
+            ).fetchall()
+        )
+        return page([_deed_as_json(row) for row in rows], limit)
 
 
 def _actions() -> Iterator[str]:
@@ -341,11 +407,30 @@ def _by_connector(items: list[dict[str, Any]]) -> dict[int, Any]:
     return {item.pop("connectorId"): item for item in items}
 
 
-def _prune_attempts(db: sqlite3.Connection) -> None:
+def _prune_few(db: sqlite3.Connection) -> None:
     db.execute(
         "DELETE FROM attempts WHERE id <= (SELECT max(id) FROM attempts) - ?",
         (ATTEMPTS,),
     )
+    db.execute(
+        "DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?",
+        (DEEDS,),
+    )
+
+
+def _deed_as_json(row: tuple[Any, ...]) -> dict[str, Any]:
+    number, time, who, via, address, method, path, action, status = row
+    return {
+        "id": number,
+        "time": iso(time / 1000),
+        "who": who or None,
+        "via": via,
+        "address": address,
+        "method": method,
+        "path": path,
+        "action": action or None,
+        "status": status,
+    }
 
 
 def _attempt_as_json(row: tuple[Any, ...]) -> dict[str, Any]:

@@ -99,6 +99,9 @@ class MessageLog(Protocol):
     Where messages go, and are found again.
     """
 
+    @property
+    def backlog(self) -> Backlog: ...
+
     def note(self, entry: Entry) -> None:
         """
         A message passed; nobody waits for this.
@@ -118,11 +121,13 @@ class Backlog:
     The newest entries, as many as may be in memory.
 
     @ivar dropped: how many older ones had to go.
+    @ivar watch: who else wants to see each as it comes.
     """
 
     def __init__(self) -> None:
         self.entries: deque[Entry] = deque()
         self.dropped = 0
+        self.watch: Callable[[Entry], None] | None = None
         self._octets = 0
 
     def add(self, entry: Entry) -> None:
@@ -131,6 +136,8 @@ class Backlog:
             entry = _shortened(entry)
             octets = entry.octets
         self.entries.append(entry)
+        if self.watch is not None:
+            self.watch(entry)
         self._octets += octets
         while len(self.entries) > MOST_RECENT or self._octets > MOST_OCTETS:
             self._octets -= self.entries.popleft().octets
@@ -159,8 +166,8 @@ class RecentMessages:
     """
 
     def __init__(self) -> None:
-        self._backlog = Backlog()
-        self.note = self._backlog.add
+        self.backlog = Backlog()
+        self.note = self.backlog.add
 
     def start(self) -> None:
         pass
@@ -171,7 +178,7 @@ class RecentMessages:
     async def find(
         self, limit: int, cursor: str | None, filters: Mapping[str, str | None]
     ) -> Page:
-        backlog = self._backlog
+        backlog = self.backlog
         last = backlog.dropped + len(backlog.entries)
         before = last + 1 if cursor is None else whole(cursor, "cursor")
         wanted = _Filter(filters)
@@ -231,8 +238,8 @@ class KeptMessages:
 
     def __init__(self, database: Database, reactor: IReactorTime) -> None:
         self._database = database
-        self._backlog = Backlog()
-        self.note = self._backlog.add
+        self.backlog = Backlog()
+        self.note = self.backlog.add
         self._writing = LoopingCall(self._write)
         self._writing.clock = reactor
 
@@ -248,7 +255,7 @@ class KeptMessages:
         """
         Write what has come; the next follows when this is done.
         """
-        entries = self._backlog.take()
+        entries = self.backlog.take()
         if not entries:
             return None
         written = self._database.write(partial(_write, entries=entries))
@@ -392,6 +399,15 @@ def page(items: list[dict[str, Any]], limit: int) -> Page:
         return Page(items)
     items = items[:limit]
     return Page(items, str(items[-1]["id"]))
+
+
+def as_json(entry: Entry) -> dict[str, Any]:
+    """
+    An entry as it passes, before it has an C{id}.
+    """
+    shown = _as_json((0, *_row(entry)))
+    del shown["id"]
+    return shown
 
 
 def _as_json(row: tuple[Any, ...]) -> dict[str, Any]:

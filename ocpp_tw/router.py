@@ -282,6 +282,7 @@ class Router:
             old.close(POLICY_VIOLATION, "replaced by a newer connection")
         else:
             self.log.info("{station} connected", station=station)
+        self.journal.events.connected(station)
         self.backend.station_connected(station)
 
     def disconnected(self, station: ILiveStation, why: str) -> None:
@@ -296,6 +297,7 @@ class Router:
             known.disconnected_at = self._seconds()
             known.disconnected_why = why
             self.fleet.unsaved.add(station.identity)
+            self.journal.events.disconnected(station, why)
         if not self._stations:
             waiting, self._awaiting_silence = self._awaiting_silence, []
             for deserted in waiting:

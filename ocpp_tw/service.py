@@ -204,6 +204,7 @@ class CentralSystem(MultiService):
 
     def startService(self) -> None:
         self.journal.startService()
+        self.front.open()
         self.router.use(self.backend)
         self.backend.setServiceParent(self)
         self._signals.setServiceParent(self)
@@ -346,6 +347,7 @@ class CentralSystem(MultiService):
     async def _stop(self) -> None:
         await self._leave()
         await super().stopService()
+        self.front.close()
         await self.journal.stopService()
         self.books.close()
 

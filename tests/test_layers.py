@@ -23,12 +23,14 @@ ALLOWED = {
     "database": ["errors", "figures"],
     "config": ["errors"],
     "tls": ["config", "errors"],
+    "access": ["errors"],
     "plugin": ["errors", "interfaces"],
     "peer": ["errors", "ocpp"],
     "fleet": ["errors", "interfaces", "ocpp"],
     "messagelog": ["database", "errors", "fleet", "interfaces", "ocpp"],
+    "events": ["fleet", "interfaces", "messagelog"],
     "journal": [
-        *("database", "errors", "figures", "fleet", "interfaces"),
+        *("database", "errors", "events", "figures", "fleet", "interfaces"),
         *("messagelog", "ocpp"),
     ],
     "logs": ["config", "errors", "fleet", "messagelog"],
@@ -40,8 +42,8 @@ ALLOWED = {
     "testing": ["errors", "interfaces", "ocpp"],
     "backends": ["database", "errors", "figures", "interfaces", "ocpp"],
     "transports": [
-        *("errors", "fleet", "interfaces", "journal", "messagelog", "ocpp"),
-        *("peer", "router"),
+        *("access", "errors", "events", "fleet", "interfaces", "journal"),
+        *("messagelog", "ocpp", "peer", "router"),
     ],
     # It can be pointed at anybody's server.
     "emulator": ["errors", "ocpp", "peer"],

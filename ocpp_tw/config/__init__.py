@@ -8,6 +8,7 @@ compared.
 """
 
 from .check import check
+from .oauth2 import load_providers
 from .reading import BackendConfig, Config, find, load
 from .settings import (
     API,
@@ -48,5 +49,6 @@ __all__ = [
     "check",
     "find",
     "load",
+    "load_providers",
     "load_sites",
 ]

@@ -321,6 +321,31 @@ class Places:
 
 
 @frozen
+class Origins:
+    """
+    Origins of web pages, with spaces or commas between them.
+    """
+
+    allowed: str = (
+        "origins, as https://ui.example.com or http://localhost:3000, with "
+        "spaces between them"
+    )
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        origins = tuple(text.lower().replace(",", " ").split())
+        for origin in origins:
+            parts = urlsplit(origin)
+            if origin != f"{parts.scheme}://{parts.netloc}" or (
+                parts.scheme not in ("http", "https") or not parts.hostname
+            ):
+                raise ValueError(f"{origin} is no origin")
+        return origins
+
+    def show(self, value: tuple[str, ...]) -> str:
+        return " ".join(value)
+
+
+@frozen
 class Endpoints:
     """
     Twisted server endpoints, one a line or with spaces between them.

@@ -15,6 +15,7 @@ from ..errors import BadConfig
 from . import ini
 from .ini import Entry, Ini
 from .kinds import FilePath
+from .oauth2 import load_providers
 from .settings import (
     ALIASES,
     API,
@@ -73,6 +74,7 @@ class Config:
 
     @ivar path: the file it was read from, or None; no part of the comparison.
     @ivar sites: the folder each host is served, by name.
+    @ivar oauth2: whose tokens are accepted, from C{oauth2/*.json}.
     @ivar warnings: what the operator should know.
     @ivar sections: what was given, as it was written, by section and key.
     """
@@ -92,6 +94,7 @@ class Config:
     postgres: Postgres = field(factory=Postgres)
     emulator: Emulator = field(factory=Emulator)
     sites: Mapping[str, str] = field(factory=dict)
+    oauth2: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
     sections: Mapping[str, Mapping[str, str]] = field(factory=dict, repr=False)
 
@@ -248,11 +251,24 @@ class _Reading:
             if not self.failed & keys
         ]
         sites = self._sites(
-            _sites_folder(file, self.base), config.server.pages
+            _beside(file, self.base, "sites"), config.server.pages
         )
+        oauth2 = self._oauth2(_beside(file, self.base, "oauth2"))
         if self.problems:
             raise BadConfig(self.problems)
-        return evolve(config, sites=sites, warnings=tuple(self._warnings()))
+        return evolve(
+            config,
+            sites=sites,
+            oauth2=oauth2,
+            warnings=tuple(self._warnings()),
+        )
+
+    def _oauth2(self, folder: Path) -> tuple[Mapping[str, Any], ...]:
+        try:
+            return load_providers(folder)
+        except BadConfig as e:
+            self.problems += e.problems
+            return ()
 
     def _sites(self, folder: Path, root: str) -> Mapping[str, str]:
         try:
@@ -376,8 +392,8 @@ def _chosen(webhook: Webhook, postgres: Postgres) -> str:
     return "postgres" if postgres.connect else "embedded"
 
 
-def _sites_folder(file: Path | None, base: str) -> Path:
-    return file.parent / "sites" if file else Path(base, "conf", "sites")
+def _beside(file: Path | None, base: str, name: str) -> Path:
+    return file.parent / name if file else Path(base, "conf", name)
 
 
 #: Keys, and why their values do not go together.

@@ -29,6 +29,7 @@ from .kinds import (
     FilePath,
     Flag,
     Kind,
+    Origins,
     Places,
     Several,
     Size,
@@ -273,6 +274,14 @@ class API:
     )
     jwt_role: str = setting(
         Text(), "role", "The claim that says viewer, operator or admin."
+    )
+    cors: tuple[str, ...] = setting(
+        Origins(), (), "Whose web pages may use the REST API from a browser."
+    )
+    requests_per_minute: int = setting(
+        Whole(0, 10**9),
+        60_000,
+        "How many requests each address may make; 0 for any number.",
     )
 
 

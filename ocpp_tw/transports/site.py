@@ -222,8 +222,10 @@ class Front:
         @return: what puts a new configuration in place.
         """
         stations = config.stations
+        door = self._api.door.prepare(config)
 
         def replace() -> None:
+            door()
             self._router.validation = stations.validation
             self._router.accept = stations.accept
             self._router.default_version = Version(stations.default_version)
@@ -233,8 +235,21 @@ class Front:
             self._root.pages = File(config.server.pages)
             self._api.about.backend = config.backend.name
             self._api.hosts = _hosts(config)
+            self._api.origins = config.api.cors
 
         return replace
+
+    def open(self) -> None:
+        """
+        We begin.
+        """
+        self._api.door.open()
+
+    def close(self) -> None:
+        """
+        We end.
+        """
+        self._api.door.close()
 
 
 def _soap_rules(config: Any) -> SoapRules:

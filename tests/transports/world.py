@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
-from ocpp_tw.config import BackendConfig, Config, Server
+from ocpp_tw.config import API, BackendConfig, Config, Server
 from ocpp_tw.errors import Conflict, NotFound
 from ocpp_tw.fleet import Known
 from ocpp_tw.interfaces import IBackend, IRecords, IStation, Page
@@ -201,7 +201,11 @@ class Answer:
 class World(SynchronousTestCase):
     """
     A test that has a central system to ask.
+
+    @ivar api: who may ask it.
     """
+
+    api = API()
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -215,6 +219,7 @@ class World(SynchronousTestCase):
         self.ready = True
         self.config = Config(
             server=Server(root="/nonexistent"),
+            api=self.api,
             backend=BackendConfig(name="fake"),
         )
         self.front = Front(

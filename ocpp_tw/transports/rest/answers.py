@@ -43,12 +43,17 @@ def send(request: IRequest, answer: Any, columns: str = "") -> bytes:
     return send_json(request, answer)
 
 
-def send_json(request: IRequest, value: Any, status: int = 200) -> bytes:
+def send_json(
+    request: IRequest, value: Any, status: int | None = None
+) -> bytes:
     """
     The value as the body of an answer.
+
+    @param status: None for the one that is set already.
     """
     body = dump(value)
-    request.setResponseCode(status)
+    if status is not None:
+        request.setResponseCode(status)
     request.setHeader("Content-Type", "application/json")
     return _pack(request, body)
 

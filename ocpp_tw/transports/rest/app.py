@@ -4,7 +4,7 @@ The routes of every part, as one resource.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -15,15 +15,19 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from ...errors import BadRequest
+from ...errors import BadRequest, OCPPError
+from ...journal import Deed
 from ...router import Router
 from . import guard
 from .answers import send
 from .classic import Classic
+from .door import SAFE, Door, address_of, challenge, visitor_of
 from .emulators import Emulators
-from .errors import refuse
+from .errors import refuse, status_of
 from .journal import Journaled
+from .live import Live
 from .outbox import Outbox
+from .people import People
 from .records import Records
 from .routes import Part, Route
 from .schemas import Schemas
@@ -39,6 +43,8 @@ class API(Resource):
     Everything below C{/api}.
 
     @ivar hosts: the names we go by; None for any, see L{guard}.
+    @ivar origins: whose pages may use us from a browser.
+    @ivar door: who may come in.
     @ivar about: what is known of ourselves.
     @ivar emulators: the stations of our own.
     """
@@ -48,6 +54,10 @@ class API(Resource):
     def __init__(self, router: Router, reactor: Any) -> None:
         super().__init__()
         self.hosts: Collection[str] | None = ()
+        self.origins: Collection[str] = ()
+        self.door = Door(reactor)
+        self._journal = router.journal
+        self._seconds = reactor.seconds
         self.about = Server(router, reactor)
         self.emulators = Emulators()
         parts: list[Part] = [
@@ -58,20 +68,81 @@ class API(Resource):
             Journaled(router.journal),
             Schemas(),
             self.emulators,
+            Live(router.journal.events, reactor),
+            People(self.door, router.journal),
             self.about,
         ]
-        routes = [route for part in parts for route in part.routes]
-        self._routes = _klein(routes).resource()
+        self.routes = [route for part in parts for route in part.routes]
+        self._routes = self._klein(self.routes).resource()
 
     def render(self, request: IRequest) -> Any:
         try:
-            guard.check(request, self.hosts)
+            self.door.bucket.take(address_of(request))
+            guard.check(request, self.hosts, self.origins)
+            if guard.is_preflight(request):
+                return guard.allow(request)
             if request.method.decode("latin-1") not in METHODS:
                 raise MethodNotAllowed(METHODS)
             request.postpath = _segments(request)
             return self._routes.render(request)
-        except HTTPException:
+        except (HTTPException, OCPPError):
             return refuse(request, Failure())
+
+    def _klein(self, routes: Iterable[Route]) -> Klein:
+        app = Klein()
+        for route in routes:
+            app.route(
+                f"/v1{route.path}",
+                methods=route.methods.split(),
+                endpoint=f"{route.methods} {route.path}",
+            )(self._answering(route))
+        app.handle_errors(Exception)(refuse)
+        return app
+
+    def _answering(self, route: Route) -> Callable[..., Deferred[bytes]]:
+        def answer(request: IRequest, **quoted: str) -> Deferred[bytes]:
+            return _to_the_end(
+                Deferred.fromCoroutine(self._run(route, request, quoted))
+            )
+
+        return answer
+
+    async def _run(
+        self, route: Route, request: IRequest, quoted: Mapping[str, str]
+    ) -> bytes:
+        status = route.status
+        try:
+            names = {name: _name(text) for name, text in quoted.items()}
+            await self.door.admit(request, route, names)
+            answer = await route.answer(request, **names)
+            request.setResponseCode(status)
+            return send(request, answer, route.columns)
+        except Exception as e:
+            status = status_of(e)
+            if status == 401:
+                challenge(request, self.door.ways)
+            raise
+        finally:
+            if request.method not in SAFE or status in (401, 403):
+                self._note(request, status)
+
+    def _note(self, request: IRequest, status: int) -> None:
+        """
+        Somebody did something, or tried to.
+        """
+        visitor = visitor_of(request)
+        self._journal.done(
+            Deed(
+                self._seconds(),
+                visitor.name,
+                visitor.via,
+                address_of(request),
+                request.method.decode("latin-1"),
+                request.path.decode("latin-1")[:500],
+                getattr(request, "commanded", "")[:60],
+                status,
+            )
+        )
 
 
 def _segments(request: IRequest) -> list[bytes]:
@@ -80,30 +151,6 @@ def _segments(request: IRequest) -> list[bytes]:
     name is no slash of the path.
     """
     return [quote(s, safe="").encode() for s in request.postpath if s]
-
-
-def _klein(routes: Iterable[Route]) -> Klein:
-    app = Klein()
-    for route in routes:
-        app.route(
-            f"/v1{route.path}",
-            methods=route.methods.split(),
-            endpoint=f"{route.methods} {route.path}",
-        )(_answering(route))
-    app.handle_errors(Exception)(refuse)
-    return app
-
-
-def _answering(route: Route) -> Callable[..., Deferred[bytes]]:
-    async def run(request: IRequest, quoted: dict[str, str]) -> bytes:
-        names = {name: _name(text) for name, text in quoted.items()}
-        answer = await route.answer(request, **names)
-        return send(request, answer, route.columns)
-
-    def answer(request: IRequest, **quoted: str) -> Deferred[bytes]:
-        return _to_the_end(Deferred.fromCoroutine(run(request, quoted)))
-
-    return answer
 
 
 def _name(quoted: str) -> str:

@@ -30,6 +30,7 @@ from .asked import (
     read_texts,
     read_timeout,
 )
+from .door import note_command
 from .records import records_of
 from .routes import Route
 
@@ -43,15 +44,20 @@ class Classic:
     def __init__(self, router: Router, clock: IReactorTime) -> None:
         self._router = router
         self._seconds = clock.seconds
-        both = "GET POST"
-        central = "/CentralSystem"
+        both, central = "GET POST", "/CentralSystem"
+        lists = {
+            "/ChargePointList": self.charge_points,
+            f"{central}/ChargePointList": self.charge_points,
+            f"{central}/TransactionList": self.transactions,
+            f"{central}/ReservationList": self.reservations,
+        }
         self.routes = [
-            Route(both, "/ping", self.ping),
-            Route(both, "/time", self.time),
-            Route(both, "/ChargePointList", self.charge_points),
-            Route(both, f"{central}/ChargePointList", self.charge_points),
-            Route(both, f"{central}/TransactionList", self.transactions),
-            Route(both, f"{central}/ReservationList", self.reservations),
+            Route(both, "/ping", self.ping, role="public"),
+            Route(both, "/time", self.time, role="public"),
+            *(
+                Route(both, path, answer, role="viewer")
+                for path, answer in lists.items()
+            ),
             Route("POST", "/ChargePoint/<identity>/<action>", self.command),
         ]
 
@@ -77,6 +83,7 @@ class Classic:
         """
         Ask a station; the answer is the payload of its CALLRESULT.
         """
+        note_command(request, action)
         station = self._router.fleet.known(identity).station
         if not any(action in actions for actions in TO_STATION.values()):
             raise NotFound(f"there is no operation {action!r:.60}")

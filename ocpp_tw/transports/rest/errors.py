@@ -7,6 +7,7 @@ One shape for every error, and one table of its status.
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 from twisted.logger import Logger
@@ -21,11 +22,14 @@ from ...errors import (
     CallFailed,
     CallTimedOut,
     Conflict,
+    NotAllowed,
     NotFound,
     NotKept,
+    NotKnown,
     OCPPError,
     StationNotConnected,
     TooManyCalls,
+    TooManyRequests,
     UnknownStation,
 )
 from .answers import send_json
@@ -44,7 +48,10 @@ STATUS: dict[type[BaseException], int] = {
     NotFound: 404,
     UnknownStation: 404,
     Conflict: 409,
+    NotAllowed: 403,
+    NotKnown: 401,
     TooManyCalls: 429,
+    TooManyRequests: 429,
     NotKept: 501,
     CallFailed: 502,
     StationNotConnected: 503,
@@ -108,4 +115,6 @@ def refuse(request: IRequest, failure: Failure) -> bytes:
         if request.method == b"OPTIONS":
             request.setResponseCode(204)
             return b""
+    if isinstance(error, TooManyRequests):
+        request.setHeader("Retry-After", str(ceil(error.retry_after)))
     return send_json(request, as_json(error), status_of(error))

@@ -22,14 +22,25 @@ from werkzeug.exceptions import BadRequest, Forbidden
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]{1,253})(:[0-9]{1,5})?\Z")
 
+_ALLOWED = {
+    "Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
+    "Allow-Headers": "Authorization, Content-Type, Last-Event-ID",
+    "Max-Age": "600",
+}
+
 #: What changes nothing.
 _SAFE = {b"GET", b"HEAD", b"OPTIONS"}
 
 
-def check(request: IRequest, hosts: Collection[str] | None) -> None:
+def check(
+    request: IRequest,
+    hosts: Collection[str] | None,
+    origins: Collection[str] = (),
+) -> None:
     """
     @param hosts: the names we go by besides C{localhost}, with the port or
         without; None for any.
+    @param origins: those whose pages may use us.
     @raise Forbidden: it is not from here.
     """
     host = (request.getHeader("host") or "localhost").lower()
@@ -41,8 +52,37 @@ def check(request: IRequest, hosts: Collection[str] | None) -> None:
             f"we are not called {match[1]!r} here; use localhost, or name "
             "the host in a site file"
         )
-    if request.method not in _SAFE:
+    origin = (request.getHeader("origin") or "").lower()
+    if origins:
+        request.setHeader("Vary", "Origin")
+    if origin and origin in origins:
+        request.setHeader("Access-Control-Allow-Origin", origin)
+        request.setHeader("Access-Control-Expose-Headers", "Link, Retry-After")
+    elif request.method not in _SAFE:
         _check_origin(request, host)
+
+
+def is_preflight(request: IRequest) -> bool:
+    """
+    Whether a browser asks if a page of another origin may ask.
+    """
+    return request.method == b"OPTIONS" and bool(
+        request.getHeader("origin")
+        and request.getHeader("access-control-request-method")
+    )
+
+
+def allow(request: IRequest) -> bytes:
+    """
+    Tell a browser what such a page may ask; without the header that
+    L{check} sets, nothing.
+    """
+    request.setResponseCode(204)
+    if request.responseHeaders.hasHeader("access-control-allow-origin"):
+        # No cookies: such a page has a key of its own.
+        for name, value in _ALLOWED.items():
+            request.setHeader(f"Access-Control-{name}", value)
+    return b""
 
 
 def _is_ours(host: str, name: str, hosts: Collection[str]) -> bool:

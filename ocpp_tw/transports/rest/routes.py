@@ -4,10 +4,33 @@ One path, and what answers there.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import frozen
+
+
+Schema = Mapping[str, Any]
+
+#: The roles, each of which may do what those before it may; C{public} is
+#: nobody in particular.
+ROLES = ("public", "viewer", "operator", "admin")
+
+_TEXT: Schema = {"type": "string"}
+
+
+@frozen
+class Parameter:
+    """
+    A parameter in the query.
+
+    @ivar several: whether it may be given more than once.
+    """
+
+    name: str
+    meaning: str
+    schema: Schema = _TEXT
+    several: bool = False
 
 
 @frozen
@@ -16,15 +39,35 @@ class Route:
     @ivar methods: C{GET} includes C{HEAD}.
     @ivar path: with names in angle brackets, which are arguments then.
     @ivar answer: takes the request and the names in the path; returns what
-        L{ocpp_tw.transports.rest.answers.send} takes.
+        L{ocpp_tw.transports.rest.answers.send} takes.  Its docstring is what
+        the documentation says.
     @ivar columns: the names of those of the list as CSV, in one text; empty
         where there is no CSV of it.
+    @ivar role: who may; where empty, viewers may GET, operators the rest.
+    @ivar query: the parameters, beside those of every list.
+    @ivar takes: what the body must be; None where there is none.
+    @ivar gives: what the answer is; None for any JSON.
+    @ivar status: of the answer.
+    @ivar media: the type of the answer.
     """
 
     methods: str
     path: str
     answer: Callable[..., Awaitable[Any]]
     columns: str = ""
+    role: str = ""
+    query: Sequence[Parameter] = ()
+    takes: Schema | None = None
+    gives: Schema | None = None
+    status: int = 200
+    media: str = "application/json"
+
+    @property
+    def least_role(self) -> str:
+        """
+        The least of the roles that may do this.
+        """
+        return self.role or ("viewer" if self.methods == "GET" else "operator")
 
 
 class Part(Protocol):

@@ -25,6 +25,7 @@ from .asked import (
     read_texts,
     read_timeout,
 )
+from .door import note_command
 from .routes import Route
 from .stream import Survey
 
@@ -99,6 +100,7 @@ class Stations:
     async def call(self, request: IRequest, identity: str) -> Any:
         self._router.fleet.known(identity)
         body = read_object(request, _CALL, required=["action"])
+        note_command(request, body["action"])
         timeout = _timeout(request)
         return await self._router.call(
             identity, body["action"], body.get("payload", {}), timeout
@@ -111,6 +113,7 @@ class Stations:
         members = {**_CALL, "identities": object}
         body = read_object(request, members, ["action", "identities"])
         _check_action(body["action"])
+        note_command(request, body["action"])
         survey = Survey(
             self._router,
             self._reactor,
