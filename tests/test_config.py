@@ -553,6 +553,7 @@ class EnvironmentTests(Folder):
                 username="file",
                 password="p",
                 token="t",
+                outbox=loaded.webhook.outbox,
             ),
         )
         self.assertEqual(loaded.backend.name, "webhook")
