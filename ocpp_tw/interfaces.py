@@ -337,18 +337,16 @@ class ISeedLists(Interface):
 
 class ISeedSOAP(Interface):
     """
-    A backend that reads and writes the envelopes of OCPP-S itself.
+    A backend that can read and write the envelopes of OCPP-S itself.
 
-    @raise NotKept: it cannot.
-    @raise BackendUnavailable: it cannot now.
+    @raise CallFailed: it cannot now.
     """
 
-    async def parse_xml(envelope: str) -> tuple[str, str, str, str]:
-        """
-        Answer a station's envelope.
+    wants_envelopes: bool = Attribute("Whether it does.")
 
-        @return: the station's identity, the action, the address the station
-            is reached at, and the envelope of the answer.
+    async def parse_xml(envelope: str) -> str:
+        """
+        Answer a station's envelope with another.
         """
 
     async def json_to_soap(message: Mapping[str, Any]) -> str:

@@ -673,10 +673,6 @@ BEGIN
     WHEN 'BootNotification' THEN
         answer := ocpp.BootNotification(
             p_identity, p_payload, p_account, p_version);
-        IF p_version = '1.5' THEN
-            answer := answer - 'interval' || jsonb_build_object(
-                'heartbeatInterval', answer->'interval');
-        END IF;
     WHEN 'Authorize' THEN
         answer := jsonb_build_object('idTagInfo',
             ocpp.IdTagInfo(p_payload->>'idTag'));

@@ -522,6 +522,12 @@ class Postgres:
     log: str = setting(
         FilePath(optional=True), "", "A file for what concerns it."
     )
+    soap: str = setting(
+        Choice(["server", "functions"]),
+        "server",
+        "Who reads and writes the envelopes of SOAP stations: we do, and ask "
+        "ocpp.Parse, or ocpp.ParseXML and its companions.",
+    )
     poll: Pool = field(factory=Pool)
     conninfo: Conninfo = field(factory=Conninfo)
 

@@ -58,8 +58,13 @@ class PostgresBackend(MultiService):
         connector: Connector,
         central_system: ICentralSystem,
         clock: IReactorTime,
+        wants_envelopes: bool = False,
     ) -> None:
+        """
+        @param wants_envelopes: whether SOAP is left to the database.
+        """
         super().__init__()
+        self.wants_envelopes = wants_envelopes
         self.unanswered: Counter[str] = Counter()
         self._clock = clock
         self._pool = pool
@@ -194,34 +199,34 @@ class PostgresBackend(MultiService):
 
     # SOAP
 
-    async def parse_xml(self, envelope: str) -> tuple[str, str, str, str]:
+    async def parse_xml(self, envelope: str) -> str:
         rows = await self._soap("ParseXML", XML(envelope))
-        row = [None if x is None else str(x) for x in rows[0]] if rows else []
-        if len(row) != 4 or not row[0] or not row[3]:
-            raise BackendUnavailable("ocpp.ParseXML gave no answer")
-        return row[0], row[1] or "", row[2] or "", row[3]
+        # Identity, action, address, and the envelope of the answer.
+        if not rows or len(rows[0]) < 4 or not rows[0][3]:
+            raise CallFailed(ErrorCode.INTERNAL_ERROR)
+        return str(rows[0][3])
 
     async def json_to_soap(self, message: Mapping[str, Any]) -> str:
         rows = await self._soap("JSONToSOAP", dict(message))
         if not rows or not rows[0][0]:
-            raise BackendUnavailable("ocpp.JSONToSOAP gave no answer")
+            raise CallFailed(ErrorCode.INTERNAL_ERROR)
         return str(rows[0][0])
 
     async def soap_to_json(self, envelope: str) -> Payload:
         rows = await self._soap("SOAPToJSON", XML(envelope))
         payload = _json(rows[0][0]) if rows else None
         if not isinstance(payload, dict):
-            raise BackendUnavailable("ocpp.SOAPToJSON gave no answer")
+            raise CallFailed(ErrorCode.INTERNAL_ERROR)
         return payload
 
     async def _soap(self, name: str, value: Any) -> list[tuple[Any, ...]]:
         try:
             return await self._functions.rows(name, value)
-        except psycopg2.Error as e:
+        except (psycopg2.Error, OCPPError) as e:
             self.log.error(
                 "ocpp.{name} failed: {reason}", name=name, reason=_in_words(e)
             )
-            raise BackendUnavailable(f"ocpp.{name} failed") from None
+            raise CallFailed(ErrorCode.INTERNAL_ERROR) from None
 
 
 def _json(value: Any) -> Any:
@@ -257,7 +262,13 @@ def make_backend(
     )
     poll = settings["poll"]
     pool = Pool(connector, poll["min"], poll["max"])
-    backend = PostgresBackend(pool, connector, central_system, reactor)
+    backend = PostgresBackend(
+        pool,
+        connector,
+        central_system,
+        reactor,
+        wants_envelopes=settings["soap"] == "functions",
+    )
     if settings["notice"]:
         pool.notice = lambda notice: backend.log.info(
             "{notice}", notice=notice.strip()

@@ -14,8 +14,13 @@ from urllib.parse import quote
 
 from attrs import frozen
 from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, SSLError
-from twisted.internet.interfaces import IConsumer, IReactorTime
+from twisted.internet.interfaces import (
+    IConsumer,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.ssl import (
     Certificate,
@@ -37,6 +42,7 @@ from twisted.web.client import (
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import (
     IAgent,
+    IAgentEndpointFactory,
     IBodyProducer,
     IPolicyForHTTPS,
     IResponse,
@@ -293,6 +299,36 @@ def authorization(settings: Mapping[str, Any]) -> bytes:
     return b""
 
 
+@implementer(IAgentEndpointFactory)
+class _Ways:
+    """
+    How each server is reached, found out once: an Agent would for each
+    request, which costs as much as the rest of it.
+    """
+
+    def __init__(
+        self, reactor: Any, trust: IPolicyForHTTPS, timeout: float
+    ) -> None:
+        self._reactor = reactor
+        self._trust = trust
+        self._timeout = timeout
+        self._found: dict[Any, IStreamClientEndpoint] = {}
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        place = uri.scheme, uri.host, uri.port
+        if place not in self._found:
+            self._found[place] = self._find(*place)
+        return self._found[place]
+
+    def _find(
+        self, scheme: bytes, host: bytes, port: int
+    ) -> IStreamClientEndpoint:
+        way = HostnameEndpoint(self._reactor, host, port, self._timeout)
+        if scheme != b"https":
+            return way
+        return wrapClientTLS(self._trust.creatorForNetloc(host, port), way)
+
+
 @implementer(IPolicyForHTTPS)
 class _Trust:
     """
@@ -358,12 +394,9 @@ def make_agent(settings: Mapping[str, Any], reactor: Any) -> IAgent:
     pool.retryAutomatically = False
     # It would log two lines for each connection.
     pool._factory.noisy = False
-    return Agent(
-        reactor,
-        _Trust(settings["ca"], certificate, key),
-        connectTimeout=settings["timeout"],
-        pool=pool,
-    )
+    trust = _Trust(settings["ca"], certificate, key)
+    ways = _Ways(reactor, trust, settings["timeout"])
+    return cast(IAgent, Agent.usingEndpointFactory(reactor, ways, pool))
 
 
 def make_endpoint(
