@@ -20,14 +20,12 @@ from twisted.python.failure import Failure
 
 from ..errors import (
     BadRequest,
-    CallFailed,
-    CallTimedOut,
     OCPPError,
     StationNotConnected,
 )
 from ..ocpp.messages import Call, Payload
 from ..peer import Answer, Peer
-from . import profiles
+from . import memory, profiles
 from .authorization import (
     AuthorizationCache,
     LocalList,
@@ -256,7 +254,7 @@ class ChargePoint:
         self.outbox = Outbox()
         self.profiles: tuple[profiles.Installed, ...] = ()
         try:
-            self._recall(kept)
+            memory.recall(self, kept)
         except (KeyError, TypeError, ValueError, AttributeError) as e:
             self.log.warn(
                 "{station}: its state is of no use: {error!r}",
@@ -273,87 +271,12 @@ class ChargePoint:
         meter.advance(self.now)
         return Connector(config.id, meter)
 
-    def _recall(self, kept: Mapping[str, Any]) -> None:
-        """
-        Become what it was when it lost its power.
-        """
-        for number, energy in kept.get("meters", {}).items():
-            if int(number) in self.connectors:
-                self.connectors[int(number)].meter.energy = float(energy)
-        for number in kept.get("inoperative", ()):
-            if number in self.connectors:
-                self.connectors[number].operative = False
-                self.connectors[number].status = UNAVAILABLE
-        if "localList" in kept:
-            self.local_list = LocalList(**kept["localList"])
-        for number, payload in kept.get("profiles", ()):
-            self.install_profile(number, payload)
-        self.reservations.restore(kept.get("reservations", []))
-        self._recall_messages(kept)
-
-    def _recall_messages(self, kept: Mapping[str, Any]) -> None:
-        transactions = [Transaction(**t) for t in kept.get("transactions", ())]
-        for message in kept.get("messages", ()):
-            index = message.pop("transaction")
-            about = None if index is None else transactions[index]
-            self.outbox.add(Message(transaction=about, **message))
-        for transaction in transactions:
-            if not transaction.ended:
-                self._close_recalled(transaction)
-
-    def _close_recalled(self, transaction: Transaction) -> None:
-        """
-        A transaction that ran when the power failed has ended by that.
-        """
-        connector = self.connectors.get(transaction.connector)
-        if connector is not None:
-            self._conclude(connector, transaction, "PowerLoss")
-
     def save(self) -> None:
         """
         Keep what must survive the loss of power.
         """
         if self.state.is_kept:
-            self.state.save(self._as_kept())
-
-    def _as_kept(self) -> dict[str, Any]:
-        messages = list(self.outbox)
-        about = [m.transaction for m in messages if m.transaction]
-        running = [c.transaction for c in self.connectors.values()]
-        transactions = list(dict.fromkeys([*about, *filter(None, running)]))
-        return {
-            "keys": self.keys.changed,
-            "firmware": self.firmware,
-            "meters": {
-                str(number): connector.meter.energy
-                for number, connector in self.connectors.items()
-                if number
-            },
-            "inoperative": [
-                n for n, c in self.connectors.items() if not c.operative
-            ],
-            "localList": self.local_list.as_json(),
-            "profiles": [
-                [one.connector, one.payload]
-                for one in self.profiles
-                if one.profile.purpose != profiles.TX
-            ],
-            "reservations": self.reservations.as_json(),
-            "transactions": [_transaction_as_kept(t) for t in transactions],
-            "messages": [
-                {
-                    "action": m.action,
-                    "payload": m.payload,
-                    "attempts": m.attempts,
-                    "transaction": (
-                        transactions.index(m.transaction)
-                        if m.transaction
-                        else None
-                    ),
-                }
-                for m in messages
-            ],
-        }
+            self.state.save(memory.of(self))
 
     # The line
 
@@ -909,7 +832,7 @@ class ChargePoint:
             return known
         try:
             answer = await self.ask("Authorize", {"idTag": id_tag})
-        except (CallFailed, CallTimedOut, StationNotConnected):
+        except OCPPError:
             return self._offline_verdict(known)
         info = answer.get("idTagInfo")
         if not isinstance(info, dict):
@@ -1094,7 +1017,7 @@ class ChargePoint:
         assert transaction is not None
         connector.meter.switch(False, self.now)
         self._keep_data(connector, "Transaction.End")
-        self._conclude(connector, transaction, reason, id_tag)
+        self.conclude(connector, transaction, reason, id_tag)
         connector.transaction = None
         connector.held = False
         connector.meter.limit = unlimited
@@ -1106,13 +1029,16 @@ class ChargePoint:
         if self.powered:
             self._land(connector)
 
-    def _conclude(
+    def conclude(
         self,
         connector: Connector,
         transaction: Transaction,
         reason: str,
         id_tag: str | None = None,
     ) -> None:
+        """
+        Say that a transaction has ended.
+        """
         transaction.ended = True
         payload: dict[str, Any] = {
             "meterStop": connector.meter.register,
@@ -1315,18 +1241,3 @@ def _is_texts(value: object) -> bool:
     return isinstance(value, dict) and all(
         isinstance(text, str) for text in value.values()
     )
-
-
-def _transaction_as_kept(transaction: Transaction) -> dict[str, Any]:
-    return {
-        "connector": transaction.connector,
-        "id_tag": transaction.id_tag,
-        "started": transaction.started,
-        "meter_start": transaction.meter_start,
-        "id": transaction.id,
-        "parent": transaction.parent,
-        "reservation_id": transaction.reservation_id,
-        "suspended": transaction.suspended,
-        "ended": transaction.ended,
-        "data": transaction.data,
-    }

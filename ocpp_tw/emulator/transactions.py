@@ -13,7 +13,12 @@ from typing import Any
 
 from attrs import define, field
 
-from ..errors import CallFailed, CallTimedOut, StationNotConnected
+from ..errors import (
+    CallFailed,
+    CallTimedOut,
+    StationNotConnected,
+    TooManyCalls,
+)
 
 
 #: How many messages wait at most; after that, meter values are dropped.
@@ -151,6 +156,8 @@ class Outbox:
         message = self._messages[0]
         try:
             answer = await send(message.action, message.as_sent())
+        except TooManyCalls:
+            return 1.0
         except (CallFailed, CallTimedOut):
             message.attempts += 1
             if message.attempts < attempts:

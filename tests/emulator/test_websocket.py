@@ -440,6 +440,27 @@ class EmulatorTests(SynchronousTestCase):
         self.assertEqual(message.payload["reason"], "PowerLoss")
         self.assertEqual(message.as_sent()["transactionId"], 1)
 
+    def test_reserved_before(self) -> None:
+        """
+        A reservation holds over a restart.
+        """
+        write(self.folder, "CP1", described("A"))
+        emulator = self.start()
+        self.server.call(
+            "A",
+            "ReserveNow",
+            connectorId=1,
+            expiryDate="2026-01-01T00:10:00Z",
+            idTag="X",
+            reservationId=3,
+        )
+        emulator.stopService()
+        self.server.pass_time(10)
+        connector = self.start().stations["CP1"].station.connectors[1]
+        self.assertEqual(connector.status, "Reserved")
+        self.server.pass_time(600)
+        self.assertEqual(connector.status, "Available")
+
     def test_broken_state(self) -> None:
         """
         A state that is of no use is not used.
