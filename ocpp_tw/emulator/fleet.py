@@ -101,12 +101,12 @@ class Fleet(Service):
         self.plan = plan
         self._reactor = reactor
         self._clock = clock or reactor
-        self.tally = Tally(reactor.seconds)
         self.findings = Findings()
         self.stations: list[ChargePoint] = []
         self.lives: list[RandomSessions] = []
         self._connections: list[Connection] = []
         self._lines = lines or Lines(reactor)
+        self.tally = Tally(reactor.seconds, self._lines.timeout)
         self._lines.witness = self.tally.witness
         self._starting = LoopingCall(self._start_some)
         self._starting.clock = reactor

@@ -56,6 +56,7 @@ def summary(fleet: Fleet, seconds: float) -> str:
         ("answered", tally.answered),
         ("refused", tally.refused),
         ("not answered", tally.unanswered),
+        ("cut off", tally.cut_off),
         ("calls heard", tally.heard),
         ("strays", tally.strays),
         ("still waiting", fleet.waiting()),

@@ -22,16 +22,24 @@ class Tally:
     @ivar answered: Calls that were answered with a CallResult.
     @ivar refused: those answered with a CallError.
     @ivar unanswered: those not answered in time.
+    @ivar cut_off: those whose answer was lost with the connection.
     @ivar heard: Calls of the central system.
     @ivar strays: frames that were no message, or that nobody waited for.
     """
 
-    def __init__(self, seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, seconds: Callable[[], float], timeout: float = 30.0
+    ) -> None:
+        """
+        @param timeout: how many seconds an answer has.
+        """
         self.seconds = seconds
+        self.timeout = timeout
         self.sent = 0
         self.answered = 0
         self.refused = 0
         self.unanswered = 0
+        self.cut_off = 0
         self.heard = 0
         self.strays = 0
         self.by_action: Counter[str] = Counter()
@@ -93,10 +101,13 @@ class Watch:
         self, call: Call, frame: bytes, reply: bytes | None
     ) -> None:
         tally = self._tally
+        elapsed = tally.seconds() - self._asked_at
         if reply is None:
-            tally.unanswered += 1
+            in_vain = elapsed >= tally.timeout
+            tally.unanswered += in_vain
+            tally.cut_off += not in_vain
             return
-        tally.took(tally.seconds() - self._asked_at)
+        tally.took(elapsed)
         if _is_refusal(reply):
             tally.refused += 1
         else:
