@@ -92,7 +92,9 @@ class CentralSystem(MultiService):
         )
         self.metrics = Metrics(self.router, reactor, lambda: self.is_ready)
         self.front.show_metrics(self.metrics.text)
-        self.front.emulators.control = Control(self.emulator, self._home)
+        self.front.emulators.control = Control(
+            self.emulator, self._home, self.router.call
+        )
         self._ports: list[IListeningPort] = []
         self._signals = Signals(
             {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from attrs import fields
+from attrs import evolve, fields
 
 from ..errors import BadConfig, BadRequest, Conflict, NotFound
 from .chargepoint import ChargePoint
@@ -16,7 +16,17 @@ from .config import MOST_CONNECTORS, StationConfig, read_source
 from .connector import ERRORS, Connector
 from .faults import Faults
 from .meter import Vehicle
+from .scenario import (
+    Operator,
+    Scenario,
+    from_json,
+    no_operator,
+    read,
+    shipped,
+)
+from .scenario_run import Result, Run
 from .service import EmulatedStation, Emulator
+from .websocket import Lines
 
 
 Body = Mapping[str, Any]
@@ -25,6 +35,9 @@ Body = Mapping[str, Any]
 MOST_MADE = 1000
 
 LONGEST_NAME = 48
+
+#: How long a scenario may take, in seconds, where a request waits for it.
+LONGEST_SCENARIO = 900.0
 
 _MEMBERS = {"name", "identity", "url", "connectors", "keys"}
 
@@ -38,14 +51,19 @@ class Control:
     """
 
     def __init__(
-        self, emulator: Emulator, home: Callable[[], str] = str
+        self,
+        emulator: Emulator,
+        home: Callable[[], str] = str,
+        operator: Operator = no_operator,
     ) -> None:
         """
+        @param operator: gives the commands of scenarios.
         @param home: the URL that stations connect to unless they are told;
             empty for none.
         """
         self._emulator = emulator
         self._home = home
+        self._operator = operator
         self._bodies: dict[str, Body] = {}
 
     def names(self) -> list[str]:
@@ -161,9 +179,11 @@ class Control:
         @raise Conflict: it cannot happen now.
         """
         service = self._service(name)
+        if body.get("action") == "scenario":
+            return await self._play(name, service, _scenario(body))
         act = ACTIONS.get(str(body.get("action")))
         if act is None:
-            known = ", ".join(ACTIONS)
+            known = ", ".join([*ACTIONS, "scenario"])
             raise BadRequest(
                 f"action: there is no {body.get('action')!r:.40}; there are: "
                 f"{known}"
@@ -173,6 +193,28 @@ class Control:
             return self.get(name)
         result = await doing
         return {**self.get(name), "result": result}
+
+    async def _play(
+        self, name: str, service: EmulatedStation, scenario: Scenario
+    ) -> dict[str, Any]:
+        """
+        Run a scenario in place of the station; new, and with its keys.
+        """
+
+        async def play(lines: Lines) -> Result:
+            config = evolve(service.station.config, folder=None)
+            run = Run(scenario, config, lines.reactor, self._operator, lines)
+            return await run.run()
+
+        result = await service.meanwhile(play)
+        told = {
+            "scenario": scenario.name,
+            "ok": result.failure is None,
+            "failure": result.failure,
+            "findings": list(result.findings),
+            "seconds": round(result.seconds, 1),
+        }
+        return {"name": name, "result": told}
 
     def _service(self, name: str) -> EmulatedStation:
         try:
@@ -237,6 +279,39 @@ def _connector_as_json(
         "transactionId": transaction.id if transaction else None,
         "idTag": transaction.id_tag if transaction else None,
     }
+
+
+def _checked_length(scenario: Scenario) -> Scenario:
+    longest = sum(
+        step.main / (scenario.speed or 1)
+        if step.verb == "wait"
+        else step.within
+        for step in scenario.steps
+    )
+    if longest > LONGEST_SCENARIO:
+        raise BadRequest(
+            f"it may take {longest:.0f} seconds: at most "
+            f"{LONGEST_SCENARIO:.0f} here; ocpp-cp has the time"
+        )
+    return scenario
+
+
+def _scenario(body: Body) -> Scenario:
+    """
+    @param body: C{{"name": "normal-day"}}, or what stands in a file.
+    @raise BadRequest: there is none of that name, or steps make no sense.
+    """
+    source = {k: v for k, v in body.items() if k not in ("action", "name")}
+    known = shipped()
+    try:
+        if "steps" in source:
+            return _checked_length(from_json(source))
+        if source or str(body.get("name")) not in known:
+            names = ", ".join(sorted(known))
+            raise BadRequest(f"give steps, or a name; there are: {names}")
+        return read(known[str(body["name"])])
+    except BadConfig as e:
+        raise BadRequest(str(e)) from e
 
 
 # Actions

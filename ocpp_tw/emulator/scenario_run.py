@@ -157,8 +157,8 @@ class Run:
             habits=Habits(plugs=False),
             files=files,
         )
-        self._lines = lines or Lines(reactor, Backoff(0.2, 2.0))
-        self._lines.witness = lambda station: self.transcript
+        lines = lines or Lines(reactor, Backoff(0.2, 2.0))
+        self._lines = lines.watched_by(self.transcript)
         self._connection: Line | None = None
         self._faults: Faults | None = None
 

@@ -4,9 +4,9 @@ All the emulated stations of a folder, as one service.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, gatherResults
@@ -21,6 +21,8 @@ from .websocket import Lines
 
 #: How many seconds a station has for its last words.
 PATIENCE = 5
+
+_T = TypeVar("_T")
 
 MakeStation = Callable[[StationConfig], ChargePoint]
 
@@ -39,6 +41,7 @@ class EmulatedStation(Service):
         self._lines = lines
         self._connection: Line | None = None
         self.faults: Any = None
+        self._away = False
 
     @property
     def connection(self) -> Line:
@@ -51,13 +54,33 @@ class EmulatedStation(Service):
 
     def startService(self) -> None:
         super().startService()
+        self.station.leaving = False
         self._connection = self._lines.connect(self.station)
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
         return Deferred.fromCoroutine(self._leave())
 
+    async def meanwhile(self, work: Callable[[Lines], Awaitable[_T]]) -> _T:
+        """
+        Do something under its identity while it is away; it comes back.
+
+        @raise Conflict: it is away already.
+        """
+        if self._away or not self.running:
+            raise Conflict(f"{self.station.identity} is away")
+        self._away = True
+        try:
+            await self.stopService()
+            return await work(self._lines)
+        finally:
+            self._away = False
+            # It may have been removed, or everything stopped.
+            if self.parent is not None and self.parent.running:
+                self.startService()
+
     async def _leave(self) -> None:
+        self.faults = None
         connection, self._connection = self._connection, None
         reactor = self._lines.reactor
         leaving: Deferred[None] = Deferred.fromCoroutine(self.station.leave())

@@ -25,6 +25,7 @@ from twisted.internet.defer import (
     maybeDeferred,
     succeed,
 )
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.web.client import Agent
@@ -257,12 +258,19 @@ class SoapConnection:
 
     def start(self) -> None:
         self.wanted = True
+        try:
+            self._listen()
+        except CannotListenError as e:
+            # It cannot be commanded then, and can say all it has to say.
+            self.log.error("{station}: {error}", station=self.station, error=e)
+        self._open()
+
+    def _listen(self) -> None:
         host = self.station.keys.get("ListenAddress") or LOOPBACK
         site = Site(_Commands(self))
         site.noisy = False
         self._port = self.lines.reactor.listenTCP(0, site, interface=host)
         self.address = f"http://{host}:{self._port.getHost().port}/"
-        self._open()
 
     def again(self, delay: float = 1.0) -> None:
         if not self.wanted and self.station.line is not self:

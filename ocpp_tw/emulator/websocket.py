@@ -14,6 +14,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 from random import getrandbits
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -337,6 +338,14 @@ class Lines:
         self.timeout = timeout
         self.witness = witness
         self.factory = _Factory(reactor)
+
+    def watched_by(self, witness: Witness) -> Lines:
+        """
+        Lines like these, whose messages are seen by somebody else.
+        """
+        lines = copy(self)
+        lines.witness = lambda station: witness
+        return lines
 
     def endpoint(self, station: ChargePoint) -> IStreamClientEndpoint:
         """

@@ -115,8 +115,8 @@ class FolderTests(SynchronousTestCase):
                 "configurationKey[0].key: is missing",
             ),
             (
-                {**GOOD, "configurationKey": [{**url, "value": "http://x"}]},
-                "CentralSystemURL: 'http://x' is not ws://",
+                {**GOOD, "configurationKey": [{**url, "value": "ftp://x"}]},
+                "CentralSystemURL: 'ftp://x' is not ws://",
             ),
             (
                 {**GOOD, "configurationKey": [{**url, "value": "ws://x:y"}]},

@@ -28,7 +28,11 @@ class ControlTests(SynchronousTestCase):
             self.folder, self.server.clock, self.server.lines()
         )
         self.emulator.startService()
-        self.control = Control(self.emulator, lambda: "ws://localhost/ocpp")
+        self.control = Control(
+            self.emulator,
+            lambda: "ws://localhost/ocpp",
+            self.server.router.call,
+        )
         self.server.pass_time()
 
     def do(self, work: Any) -> Any:
@@ -65,6 +69,56 @@ class ControlTests(SynchronousTestCase):
             statuses,
             ["SuspendedEV", "Charging", "Faulted", "Charging", "Available"],
         )
+
+    def play(self, **body: Any) -> Any:
+        body["action"] = "scenario"
+        work = Deferred.fromCoroutine(self.control.act("CP1", body))
+        for _ in range(500):
+            self.server.pass_time(0.1, step=0.02)
+        return self.successResultOf(work)["result"]
+
+    def test_scenario(self) -> None:
+        """
+        A shipped scenario, or one that is given, runs in place of a station,
+        which is back afterwards.
+        """
+        told = self.play(name="remote-start")
+        self.assertEqual((told["ok"], told["failure"]), (True, None))
+        told = self.play(steps=["connect", {"status": 1, "is": "Charging"}])
+        self.assertFalse(told["ok"])
+        self.assertIn("step 2: status 1: connector 1 is", told["failure"])
+        self.assertTrue(self.control.get("CP1")["connected"])
+
+    def test_scenario_of_nonsense(self) -> None:
+        """
+        What is no scenario is refused, and the station notices nothing.
+        """
+        for body in (
+            {},
+            {"name": "x"},
+            {"steps": ["fly"]},
+            {"speed": 2},
+            {"name": [1]},
+            {"steps": [{"wait": 1000}]},
+        ):
+            self.refused(BadRequest, action="scenario", **body)
+        self.assertTrue(self.control.get("CP1")["connected"])
+
+    def test_scenario_meanwhile(self) -> None:
+        """
+        Only one runs at a time; a station that is removed does not come back.
+        """
+        body = {"action": "scenario", "steps": ["connect", {"wait": 5}]}
+        work = Deferred.fromCoroutine(self.control.act("CP1", body))
+        self.server.pass_time(1)
+        self.refused(Conflict, **body)
+        self.server.pass_time(6)
+        self.assertTrue(self.successResultOf(work)["result"]["ok"])
+        work = Deferred.fromCoroutine(self.control.act("CP1", body))
+        self.do(self.emulator.remove("CP1"))
+        self.server.pass_time(15)
+        self.successResultOf(work)
+        self.assertEqual(list(self.server.router.stations()), [])
 
     def test_line_and_power(self) -> None:
         """
@@ -138,7 +192,7 @@ class ControlTests(SynchronousTestCase):
             {"name": ""},
             {"name": 7},
             {"name": "Y", "colour": "red"},
-            {"name": "Y", "url": "http://localhost"},
+            {"name": "Y", "url": "ftp://localhost"},
             {"name": "Y", "connectors": 0},
             {"name": "Y", "connectors": "two"},
             {"name": "Y", "keys": []},
