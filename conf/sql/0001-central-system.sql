@@ -708,6 +708,20 @@ BEGIN
 END
 $$;
 
+-- Answer the CALLs of several stations in one transaction: all, or none.
+CREATE FUNCTION ocpp.ParseMany(p_calls jsonb) RETURNS SETOF jsonb
+LANGUAGE plpgsql AS $$
+DECLARE
+    call jsonb;
+BEGIN
+    FOR call IN SELECT jsonb_array_elements(p_calls) LOOP
+        RETURN NEXT ocpp.Parse(call->>'identity', call->>'uniqueId',
+            call->>'action', call->'payload', call->>'account',
+            call->>'version');
+    END LOOP;
+END
+$$;
+
 CREATE FUNCTION ocpp.SetChargePointConnected(
     p_identity text, p_connected boolean, p_metadata jsonb DEFAULT '{}'
 ) RETURNS boolean LANGUAGE plpgsql AS $$
