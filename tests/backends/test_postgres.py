@@ -263,6 +263,68 @@ class ParseTests(PostgresTestCase):
         self.assertEqual(len(numbers), 60)
 
 
+class ManyTests(PostgresTestCase):
+    """
+    Calls that are asked in one transaction.
+    """
+
+    def ask_all(self, backend: PostgresBackend, count: int) -> list[Any]:
+        """
+        What that many stations were answered, or the code of the error.
+        """
+        wait(backend._functions.known())
+        answers = [
+            backend.answer(
+                FakeStation(f"CP{number}"),
+                Call(str(number), "Authorize", {"idTag": f"T{number}"}),
+            )
+            for number in range(count)
+        ]
+        for answer in answers:
+            answer.addErrback(lambda f: f.value.code)
+        return list(wait(gatherResults(answers)))
+
+    def test_together(self) -> None:
+        """
+        Those who wait are asked together, and each gets its own reply.
+        """
+        self.database.ask("CREATE TABLE ocpp.asked (xid xid8)")
+        self.define(
+            PARSE,
+            "INSERT INTO ocpp.asked VALUES (pg_current_xact_id());"
+            " RETURN jsonb_build_object('payload', p_payload);",
+        )
+        answers = self.ask_all(self.started(), 100)
+        self.assertEqual(answers, [{"idTag": f"T{n}"} for n in range(100)])
+        [(calls, transactions)] = self.database.ask(
+            "SELECT count(*), count(DISTINCT xid) FROM ocpp.asked"
+        )
+        self.assertEqual(calls, 100)
+        self.assertLess(transactions, 12)
+
+    def test_one_fails(self) -> None:
+        """
+        A Call that fails takes nobody else with it.
+        """
+        self.define(
+            PARSE,
+            "IF p_payload->>'idTag' = 'T50' THEN RAISE EXCEPTION 'no';"
+            " END IF; RETURN jsonb_build_object('payload', p_payload);",
+        )
+        answers = self.ask_all(self.started(), 100)
+        expected: list[Any] = [{"idTag": f"T{n}"} for n in range(100)]
+        expected[50] = "InternalError"
+        self.assertEqual(answers, expected)
+
+    def test_not_offered(self) -> None:
+        """
+        Without that function each Call is asked alone.
+        """
+        self.database.ask("DROP FUNCTION ocpp.ParseMany")
+        answers = self.ask_all(self.started(), 40)
+        self.assertEqual(answers, [{"idTagInfo": {"status": "Accepted"}}] * 40)
+
+
 def _status(connector: int) -> dict[str, Any]:
     return {
         "connectorId": connector,
