@@ -20,14 +20,13 @@ from ...ocpp.times import parse_time
 from .asked import read_list_query, read_object, read_query
 from .door import COOKIE, Door, check_csrf, visitor_of
 from .routes import Parameter, Route
-from .shapes import NAMED, listed
+from .shapes import NAMED, TEXT, body, listed
 
 
 #: The fewest characters of a password (NIST SP 800-63B, 5.1.1.2: no rules but
 #: its length), and the most.
 SHORTEST, LONGEST = 8, 1024
 
-_TEXT = {"type": "string"}
 _ROLE = {"type": "string", "enum": list(ROLES)}
 _PASSWORD = {"type": "string", "minLength": SHORTEST, "maxLength": LONGEST}
 
@@ -53,7 +52,7 @@ class People:
                 "/session",
                 self.log_in,
                 role="public",
-                takes=_body({"username": _TEXT, "password": _TEXT}),
+                takes=body({"username": TEXT, "password": TEXT}),
                 gives=NAMED["Session"],
             ),
             Route(
@@ -64,7 +63,7 @@ class People:
                 "/session/password",
                 self.change_password,
                 role="viewer",
-                takes=_body({"old": _TEXT, "new": _PASSWORD}),
+                takes=body({"old": TEXT, "new": _PASSWORD}),
                 status=204,
             ),
             Route(
@@ -79,7 +78,7 @@ class People:
                 "/users/<name>",
                 self.put_user,
                 role="admin",
-                takes=_body({"role": _ROLE}, password=_PASSWORD),
+                takes=body({"role": _ROLE}, password=_PASSWORD),
                 gives=NAMED["User"],
             ),
             Route(
@@ -97,14 +96,14 @@ class People:
                 "/keys",
                 self.make_key,
                 role="admin",
-                takes=_body(
+                takes=body(
                     {
-                        "name": {**_TEXT, "minLength": 1, "maxLength": 64},
+                        "name": {**TEXT, "minLength": 1, "maxLength": 64},
                         "role": _ROLE,
                     },
                     identities={
                         "type": ["array", "null"],
-                        "items": _TEXT,
+                        "items": TEXT,
                         "maxItems": 1000,
                     },
                     expires={"type": ["string", "null"]},
@@ -268,17 +267,6 @@ class People:
         """
         query = read_list_query(request, "who")
         return await self._journal.deeds(**query)
-
-
-def _body(
-    required: Mapping[str, Any], **more: Mapping[str, Any]
-) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {**required, **more},
-        "required": list(required),
-        "additionalProperties": False,
-    }
 
 
 def _set_cookie(request: IRequest, token: str, seconds: int) -> None:
