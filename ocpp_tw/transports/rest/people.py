@@ -12,7 +12,7 @@ from twisted.web.iweb import IRequest
 from ...access import ROLES, Key, Session, User, Visitor
 from ...access.sessions import LASTS
 from ...access.visitor import NOBODY
-from ...errors import BadRequest, NotAllowed, NotKnown
+from ...errors import BadRequest, Conflict, NotAllowed, NotKnown
 from ...fleet import iso
 from ...interfaces import Page
 from ...journal import Journal
@@ -65,6 +65,7 @@ class People:
                 role="viewer",
                 takes=body({"old": TEXT, "new": _PASSWORD}),
                 status=204,
+                errors=[503],
             ),
             Route(
                 "GET",
@@ -80,6 +81,7 @@ class People:
                 role="admin",
                 takes=body({"role": _ROLE}, password=_PASSWORD),
                 gives=NAMED["User"],
+                errors=[503],
             ),
             Route(
                 "DELETE",
@@ -87,6 +89,7 @@ class People:
                 self.delete_user,
                 role="admin",
                 status=204,
+                errors=[503],
             ),
             Route(
                 "GET", "/keys", self.keys, role="admin", gives=listed("Key")
@@ -109,6 +112,7 @@ class People:
                     expires={"type": ["string", "null"]},
                 ),
                 gives=NAMED["NewKey"],
+                errors=[503],
             ),
             Route(
                 "DELETE",
@@ -116,6 +120,7 @@ class People:
                 self.delete_key,
                 role="admin",
                 status=204,
+                errors=[503],
             ),
             Route(
                 "GET",
@@ -151,8 +156,7 @@ class People:
             ["username", "password"],
         )
         door = self._door
-        if not door.ways:
-            raise BadRequest("everybody may do everything here: auth is off")
+        self._check_auth()
         visitor = await door.by_password(
             request, body["username"], body["password"]
         )
@@ -197,6 +201,7 @@ class People:
         Make a user, or change the role or the password of one.
         """
         body = read_object(request, {"role": str, "password": str}, ["role"])
+        self._check_auth()
         _check_role(body["role"])
         password = body.get("password")
         if password is not None:
@@ -208,6 +213,7 @@ class People:
         """
         Delete a user.
         """
+        self._check_auth()
         self._door.users.delete_user(name)
 
     async def _hashed(self, password: str, member: str) -> str:
@@ -241,6 +247,7 @@ class People:
             },
             ["name", "role"],
         )
+        self._check_auth()
         _check_role(body["role"])
         if not 1 <= len(body["name"]) <= 64:
             raise BadRequest("name: this is not 1 to 64 characters")
@@ -257,7 +264,17 @@ class People:
         """
         Revoke an API key.
         """
+        self._check_auth()
         self._door.users.delete_key(key)
+
+    def _check_auth(self) -> None:
+        """
+        @raise Conflict: whoever asks has not shown to be an admin.
+        """
+        if not self._door.ways:
+            raise Conflict(
+                "everybody may do everything here: [api] auth is off"
+            )
 
     # What was done
 
