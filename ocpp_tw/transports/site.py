@@ -15,6 +15,7 @@ from twisted.web.static import File
 
 from ..ocpp.versions import Version
 from ..router import Router
+from .docs import Docs
 from .rest import API
 from .soap import SoapResource, SoapRules, SoapStations
 from .soap_addresses import Allowed
@@ -205,6 +206,7 @@ class Front:
         self.emulators = self._api.emulators
         self._soap = SoapStations(router, reactor)
         self._root.putChild(b"api", self._api)
+        self._root.putChild(b"docs", Docs(self._api))
         self._root.putChild(b"Ocpp", SoapResource(self._soap))
         self._root.putChild(b"healthz", Health("healthy", lambda: True))
         self._root.putChild(b"readyz", Health("ready", is_ready))

@@ -31,8 +31,19 @@ from .asked import (
     read_timeout,
 )
 from .door import note_command
-from .records import records_of
-from .routes import Route
+from .records import KEPT, records_of
+from .routes import FROM, IDENTITY, TIMEOUT, Parameter, Route
+from .shapes import ASKED, BODIES, OBJECT, WHOLE, array, shape
+
+
+_PING = shape(error=shape(code={"const": 200}, message={"const": "OK"}))
+_TIME = shape(serverTime=WHOLE)
+
+_QUERY = (
+    IDENTITY,
+    Parameter("dateFrom", "Not before this time.", FROM.schema),
+    Parameter("dateTo", "Before this time.", FROM.schema),
+)
 
 
 class Classic:
@@ -45,29 +56,69 @@ class Classic:
         self._router = router
         self._seconds = clock.seconds
         both, central = "GET POST", "/CentralSystem"
-        lists = {
-            "/ChargePointList": self.charge_points,
-            f"{central}/ChargePointList": self.charge_points,
-            f"{central}/TransactionList": self.transactions,
-            f"{central}/ReservationList": self.reservations,
-        }
         self.routes = [
-            Route(both, "/ping", self.ping, role="public"),
-            Route(both, "/time", self.time, role="public"),
+            Route(both, "/ping", self.ping, role="public", gives=_PING),
+            Route(both, "/time", self.time, role="public", gives=_TIME),
             *(
-                Route(both, path, answer, role="viewer")
-                for path, answer in lists.items()
+                Route(
+                    both,
+                    path,
+                    self.charge_points,
+                    role="viewer",
+                    gives=shape(ChargePointList=array(OBJECT)),
+                )
+                for path in (
+                    "/ChargePointList",
+                    f"{central}/ChargePointList",
+                )
             ),
-            Route("POST", "/ChargePoint/<identity>/<action>", self.command),
+            Route(
+                both,
+                f"{central}/TransactionList",
+                self.transactions,
+                role="viewer",
+                query=_QUERY,
+                takes=BODIES["Lists"],
+                gives=shape(TransactionList=array(OBJECT)),
+                errors=KEPT,
+            ),
+            Route(
+                both,
+                f"{central}/ReservationList",
+                self.reservations,
+                role="viewer",
+                query=_QUERY,
+                takes=BODIES["Lists"],
+                gives=shape(ReservationList=array(OBJECT)),
+                errors=KEPT,
+            ),
+            Route(
+                "POST",
+                "/ChargePoint/<identity>/<action>",
+                self.command,
+                query=(TIMEOUT,),
+                takes=OBJECT,
+                gives=OBJECT,
+                errors=ASKED,
+            ),
         ]
 
     async def ping(self, request: IRequest) -> dict[str, Any]:
+        """
+        Whether anybody is there.
+        """
         return {"error": {"code": 200, "message": "OK"}}
 
     async def time(self, request: IRequest) -> dict[str, Any]:
+        """
+        The time here, in milliseconds since 1970.
+        """
         return {"serverTime": int(self._seconds() * 1000)}
 
     async def charge_points(self, request: IRequest) -> dict[str, Any]:
+        """
+        The stations that were ever seen, in the shape of old.
+        """
         known = sorted(self._router.fleet, key=lambda known: known.identity)
         ours: Sequence[Any] = [_charge_point(one) for one in known]
         lists = ISeedLists(self._router.backend, None)
@@ -93,6 +144,9 @@ class Classic:
         return await self._router.call(identity, action, payload, timeout)
 
     async def transactions(self, request: IRequest) -> dict[str, Any]:
+        """
+        The newest transactions of a station, in the shape of old.
+        """
         filters = _filters(request)
         lists = ISeedLists(self._router.backend, None)
         if lists is not None:
@@ -107,6 +161,9 @@ class Classic:
         return {"TransactionList": items}
 
     async def reservations(self, request: IRequest) -> dict[str, Any]:
+        """
+        The newest reservations of a station, in the shape of old.
+        """
         filters = _filters(request)
         lists = ISeedLists(self._router.backend, None)
         if lists is not None:

@@ -13,6 +13,7 @@ from ... import __version__
 from ...router import Router
 from .asked import read_query
 from .routes import Route
+from .shapes import NAMED
 
 
 class Server:
@@ -26,9 +27,14 @@ class Server:
         self._router = router
         self._seconds = clock.seconds
         self._since = clock.seconds()
-        self.routes = [Route("GET", "/server", self.server)]
+        self.routes = [
+            Route("GET", "/server", self.server, gives=NAMED["Server"])
+        ]
 
     async def server(self, request: IRequest) -> dict[str, Any]:
+        """
+        What is known of this server.
+        """
         read_query(request)
         return {
             "version": __version__,

@@ -26,11 +26,21 @@ from .asked import (
     read_timeout,
 )
 from .door import note_command
-from .routes import Route
+from .routes import TIMEOUT, Parameter, Route, flag
+from .shapes import ASKED, BODIES, NAMED, OBJECT, listed
 from .stream import Survey
 
 
 _CALL: dict[str, type] = {"action": str, "payload": dict}
+
+
+_QUERY = (
+    flag("connected", "true: those that are connected only."),
+    Parameter("status", "With a connector in this status only."),
+    Parameter("vendor", "Of this vendor only."),
+    Parameter("version", "Of this version of OCPP only."),
+    Parameter("q", "A part of the name, the vendor, the model, the note."),
+)
 
 
 class Stations:
@@ -43,16 +53,54 @@ class Stations:
         self._reactor = reactor
         one = "/stations/<identity>"
         self.routes = [
-            Route("GET", "/stations", self.stations),
-            Route("GET", one, self.station),
-            Route("PUT", one, self.register),
-            Route("PATCH", one, self.change),
-            Route("DELETE", one, self.forget),
-            Route("POST", f"{one}/calls", self.call),
-            Route("POST", "/calls", self.call_many),
+            Route(
+                "GET",
+                "/stations",
+                self.stations,
+                query=_QUERY,
+                gives=listed("Station"),
+            ),
+            Route("GET", one, self.station, gives=NAMED["Station"]),
+            Route(
+                "PUT",
+                one,
+                self.register,
+                takes=BODIES["Settings"],
+                gives=NAMED["Station"],
+                errors=[503],
+            ),
+            Route(
+                "PATCH",
+                one,
+                self.change,
+                takes=BODIES["Settings"],
+                gives=NAMED["Station"],
+                errors=[503],
+            ),
+            Route("DELETE", one, self.forget, status=204, errors=[503]),
+            Route(
+                "POST",
+                f"{one}/calls",
+                self.call,
+                query=(TIMEOUT,),
+                takes=BODIES["Call"],
+                gives=OBJECT,
+                errors=ASKED,
+            ),
+            Route(
+                "POST",
+                "/calls",
+                self.call_many,
+                query=(TIMEOUT,),
+                takes=BODIES["Calls"],
+                media="application/x-ndjson",
+            ),
         ]
 
     async def stations(self, request: IRequest) -> Page:
+        """
+        The stations that were ever seen or registered, by name.
+        """
         query = read_list_query(
             request, "connected", "status", "vendor", "version", "q"
         )
@@ -71,6 +119,9 @@ class Stations:
         return _page(found, query["limit"])
 
     async def station(self, request: IRequest, identity: str) -> Any:
+        """
+        One station, with its live state.
+        """
         read_query(request)
         return self._router.fleet.known(identity).as_json()
 
@@ -85,12 +136,18 @@ class Stations:
         return known.as_json()
 
     async def change(self, request: IRequest, identity: str) -> Any:
+        """
+        Change some of what was decided about a station.
+        """
         self._router.fleet.known(identity)
         body = read_object(request)
         known = await self._router.journal.change(identity, body)
         return known.as_json()
 
     async def forget(self, request: IRequest, identity: str) -> None:
+        """
+        Forget a station that is not connected.
+        """
         if self._router.fleet.known(identity).station is not None:
             raise Conflict(
                 f'station "{identity}" is connected: it would be seen again'
@@ -98,6 +155,9 @@ class Stations:
         await self._router.journal.forget(identity)
 
     async def call(self, request: IRequest, identity: str) -> Any:
+        """
+        Ask a station; the answer is the payload of its CALLRESULT.
+        """
         self._router.fleet.known(identity)
         body = read_object(request, _CALL, required=["action"])
         note_command(request, body["action"])
