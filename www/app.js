@@ -63,6 +63,7 @@ function mark(first) {
 
 function frame() {
   document.documentElement.lang = language;
+  document.getElementById("nav").setAttribute("aria-label", t("Pages"));
   document.getElementById("skip").textContent = t("Skip to the content");
   const entries = PAGES.filter(([, , role]) => role && may(role));
   fill(document.getElementById("nav"), h("ul", entries.map(([name, title]) =>

@@ -95,6 +95,7 @@ class Page {
     this.count.textContent = t("{n} of {all} stations", { n: chosen.length, all: this.all.length });
     if (this.isEmpty !== !this.all.length) this.drawBody();
     this.list.show(chosen);
+    this.body.querySelector("[role=table]")?.setAttribute("aria-rowcount", chosen.length + 1);
   }
 
   drawBody() {
@@ -106,7 +107,7 @@ class Page {
   }
 
   heads() {
-    return h("div.line.heads", { role: "row" }, HEADS.map(([name, title]) => {
+    return h("div.line.heads", { role: "row", "aria-rowindex": 1 }, HEADS.map(([name, title]) => {
       const isOrder = this.query.order.replace("-", "") === name;
       const isDown = this.query.order.startsWith("-");
       const sorted = isOrder ? (isDown ? "descending" : "ascending") : "none";
