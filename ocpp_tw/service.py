@@ -213,6 +213,7 @@ class CentralSystem(MultiService):
         super().startService()
         for port in self._ports:
             port.startReading()  # type: ignore[attr-defined]
+        self.front.admission.watch(self._ports)
         for warning in self.config.warnings:
             self.log.warn("{warning}", warning=warning)
         self._reactor.callWhenRunning(_collect_less)
@@ -304,6 +305,9 @@ class CentralSystem(MultiService):
 
     async def _replace_ports(self, new: list[IListeningPort]) -> None:
         old, self._ports = self._ports, new
+        for port in new:
+            port.startReading()  # type: ignore[attr-defined]
+        self.front.admission.watch(new)
         await _close(old)
 
     # Stop
@@ -334,6 +338,7 @@ class CentralSystem(MultiService):
         # Ours end their transactions while somebody answers them.
         await self.emulator.leave()
         ports, self._ports = self._ports, []
+        self.front.admission.close()
         await _close(ports)
         for station in self.router.stations():
             station.close(GOING_AWAY, "the central system stops")

@@ -315,6 +315,12 @@ class Stations:
         30.0,
         "How long a station has to answer a command.",
     )
+    admission: int = setting(
+        Whole(0, 10**6),
+        1000,
+        "How many connections are taken in a second, the others wait in "
+        "line; 0 is no limit.",
+    )
     message_size: int = setting(
         Size(1024, 2**30), 2**20, "The longest message a station may send."
     )

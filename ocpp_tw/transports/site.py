@@ -15,6 +15,7 @@ from twisted.web.static import File
 
 from ..ocpp.versions import Version
 from ..router import Router
+from .admission import Admission
 from .rest import API
 from .soap import SoapResource, SoapRules, SoapStations
 from .soap_addresses import Allowed
@@ -152,17 +153,23 @@ class Root(Resource):
 
 class Door(Site):
     """
-    A site that tells of the requests that were answered.
+    A site that tells of connections, and of requests that were answered.
     """
 
     def __init__(
         self,
         root: IResource,
         answered: Callable[[Any, float], None],
+        came: Callable[[], None],
         reactor: Any,
     ) -> None:
         super().__init__(root, Visit, timeout=PATIENCE, reactor=reactor)
         self._answered = answered
+        self._came = came
+
+    def buildProtocol(self, address: Any) -> Any:
+        self._came()
+        return super().buildProtocol(address)
 
     def log(self, request: Any) -> None:
         self._answered(request, request.age)
@@ -179,6 +186,7 @@ class Front:
     What is seen of us on our one port.
 
     @ivar site: what listening ports are given.
+    @ivar admission: at what rate connections are taken from them.
     @ivar emulators: the part of the API that has our own stations.
     """
 
@@ -208,8 +216,15 @@ class Front:
         self._root.putChild(b"Ocpp", SoapResource(self._soap))
         self._root.putChild(b"healthz", Health("healthy", lambda: True))
         self._root.putChild(b"readyz", Health("ready", is_ready))
-        self.site = Door(self._root, answered, reactor)
+        self.admission = Admission(reactor, self._is_busy)
+        self.site = Door(self._root, answered, self.admission.came, reactor)
         self.prepare(config)()
+
+    def _is_busy(self) -> bool:
+        """
+        Whether the backend owes more than a second's boots.
+        """
+        return self._router.owed > self.admission.rate
 
     def show_metrics(self, text: Callable[[], bytes]) -> None:
         """
@@ -228,6 +243,7 @@ class Front:
             door()
             self._router.validation = stations.validation
             self._router.accept = stations.accept
+            self.admission.rate = stations.admission
             self._router.default_version = Version(stations.default_version)
             self._stations.ping_interval = stations.ping_interval
             self._stations.call_timeout = stations.call_timeout
