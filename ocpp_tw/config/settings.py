@@ -164,7 +164,8 @@ class Server:
     timeout: float = setting(
         Duration("ms", 0.1, 3600),
         5.0,
-        "How long a client may take to send a request.",
+        "How long a client may keep us waiting for its request, or for more "
+        "of it.",
     )
     log: str = setting(FilePath(optional=True), "", "The access log.")
 

@@ -22,9 +22,6 @@ from .soap_addresses import Allowed
 from .websocket import StationFactory, StationResource
 
 
-#: Seconds that a client has for its request, and between two of them.
-PATIENCE = 60
-
 #: The longest body of a request, in octets.
 LONGEST_BODY = 1 << 20
 
@@ -163,7 +160,7 @@ class Door(Site):
         came: Callable[[], None],
         reactor: Any,
     ) -> None:
-        super().__init__(root, Visit, timeout=PATIENCE, reactor=reactor)
+        super().__init__(root, Visit, reactor=reactor)
         self._answered = answered
         self._came = came
 
@@ -248,6 +245,7 @@ class Front:
             self._stations.ping_interval = stations.ping_interval
             self._stations.call_timeout = stations.call_timeout
             self._soap.rules = _soap_rules(config)
+            self.site.timeOut = config.server.timeout
             self._root.pages = File(config.server.pages)
             self._api.about.backend = config.backend.name
             self._api.hosts = _hosts(config)
