@@ -24,6 +24,7 @@ ALLOWED = {
     "config": ["errors"],
     "tls": ["config", "errors"],
     "access": ["errors"],
+    "system": ["config", "errors"],
     "plugin": ["errors", "interfaces"],
     "peer": ["errors", "ocpp"],
     "fleet": ["errors", "interfaces", "ocpp"],
@@ -49,17 +50,10 @@ ALLOWED = {
     "emulator": ["errors", "ocpp", "peer"],
     "service": [
         *("config", "database", "emulator", "errors", "interfaces"),
-        *(
-            "journal",
-            "logs",
-            "metrics",
-            "plugin",
-            "router",
-            "tls",
-            "transports",
-        ),
+        *("journal", "logs", "metrics", "plugin", "router", "system", "tls"),
+        "transports",
     ],
-    "tap": ["config", "errors", "logs", "plugin", "service"],
+    "tap": ["config", "errors", "logs", "plugin", "service", "system"],
 }
 
 #: What the standard as values needs: nothing that waits or listens.

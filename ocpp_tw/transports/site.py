@@ -15,15 +15,13 @@ from twisted.web.static import File
 
 from ..ocpp.versions import Version
 from ..router import Router
+from .admission import Admission
 from .docs import Docs
 from .rest import API
 from .soap import SoapResource, SoapRules, SoapStations
 from .soap_addresses import Allowed
 from .websocket import StationFactory, StationResource
 
-
-#: Seconds that a client has for its request, and between two of them.
-PATIENCE = 60
 
 #: The longest body of a request, in octets.
 LONGEST_BODY = 1 << 20
@@ -153,17 +151,23 @@ class Root(Resource):
 
 class Door(Site):
     """
-    A site that tells of the requests that were answered.
+    A site that tells of connections, and of requests that were answered.
     """
 
     def __init__(
         self,
         root: IResource,
         answered: Callable[[Any, float], None],
+        came: Callable[[], None],
         reactor: Any,
     ) -> None:
-        super().__init__(root, Visit, timeout=PATIENCE, reactor=reactor)
+        super().__init__(root, Visit, reactor=reactor)
         self._answered = answered
+        self._came = came
+
+    def buildProtocol(self, address: Any) -> Any:
+        self._came()
+        return super().buildProtocol(address)
 
     def log(self, request: Any) -> None:
         self._answered(request, request.age)
@@ -180,6 +184,7 @@ class Front:
     What is seen of us on our one port.
 
     @ivar site: what listening ports are given.
+    @ivar admission: at what rate connections are taken from them.
     @ivar emulators: the part of the API that has our own stations.
     """
 
@@ -210,8 +215,15 @@ class Front:
         self._root.putChild(b"Ocpp", SoapResource(self._soap))
         self._root.putChild(b"healthz", Health("healthy", lambda: True))
         self._root.putChild(b"readyz", Health("ready", is_ready))
-        self.site = Door(self._root, answered, reactor)
+        self.admission = Admission(reactor, self._is_busy)
+        self.site = Door(self._root, answered, self.admission.came, reactor)
         self.prepare(config)()
+
+    def _is_busy(self) -> bool:
+        """
+        Whether the backend owes more than a second's boots.
+        """
+        return self._router.owed > self.admission.rate
 
     def show_metrics(self, text: Callable[[], bytes]) -> None:
         """
@@ -230,10 +242,12 @@ class Front:
             door()
             self._router.validation = stations.validation
             self._router.accept = stations.accept
+            self.admission.rate = stations.admission
             self._router.default_version = Version(stations.default_version)
             self._stations.ping_interval = stations.ping_interval
             self._stations.call_timeout = stations.call_timeout
             self._soap.rules = _soap_rules(config)
+            self.site.timeOut = config.server.timeout
             self._root.pages = File(config.server.pages)
             self._api.about.backend = config.backend.name
             self._api.hosts = _hosts(config)
