@@ -87,7 +87,8 @@ class PageTests(SynchronousTestCase):
         groups = texts("schemas.js").popitem()[1].split("GROUPS = ")[1]
         used |= set(re.findall(r'^  "([^"]+)": \[', groups, re.MULTILINE))
         for name, page in texts("words/*.js").items():
-            known = re.findall(r'^  ("(?:[^"\\]|\\.)*"): "', page, re.MULTILINE)
+            line = r'^  ("(?:[^"\\]|\\.)*"): "'
+            known = re.findall(line, page, re.MULTILINE)
             words = {json.loads(word) for word in known}
             self.assertEqual(used - words, set(), name)
             self.assertEqual(words - used, set(), name)

@@ -334,9 +334,7 @@ class HostileTests(World, SynchronousTestCase):
             )
         )
         self.street.do(
-            station.call(
-                call.StartTransaction(1, "<b>evil</b>", 1, now())
-            )
+            station.call(call.StartTransaction(1, "<b>evil</b>", 1, now()))
         )
         self.street.do(station.connection.send(f'[2,"1","{script}",{{}}]'))
         self.browser.open("#/stations")
@@ -387,7 +385,8 @@ class ManyTests(World, SynchronousTestCase):
         Of 10,000 stations a screenful is drawn, wherever one looks; as a
         table and as cards.
         """
-        for view, row in (("table", ".lines .virtual > *"), ("cards", ".card")):
+        views = {"table": ".lines .virtual > *", "cards": ".card"}
+        for view, row in views.items():
             self.browser.open(f"#/stations?view={view}")
             self.browser.until_read("10000 of 10000 stations", ".count")
             self.browser.until_read("CP00000", "main")

@@ -127,9 +127,7 @@ class LanguageTests(World, SynchronousTestCase):
         """
         self.browser.open("#/transactions")
         self.browser.until_read("Transaktionen", "h1")
-        self.assertEqual(
-            self.browser.one("html").get_attribute("lang"), "de"
-        )
+        self.assertEqual(self.browser.one("html").get_attribute("lang"), "de")
 
     def test_russian(self) -> None:
         """
