@@ -246,6 +246,12 @@ class Journal(Service):
         values = astuple(deed)
         self.database.append_later(_DEED, (int(deed.time * 1000), *values[1:]))
 
+    def keep(self, known: Known) -> None:
+        """
+        Keep one station, soon.
+        """
+        self.database.append_later(_STATION, _row(known))
+
     def save(self) -> None:
         """
         Keep the stations that have changed.
@@ -254,7 +260,7 @@ class Journal(Service):
         for identity in unsaved:
             known = self.fleet.get(identity)
             if known is not None:
-                self.database.append_later(_STATION, _row(known))
+                self.keep(known)
 
     async def change(self, identity: str, body: Mapping[str, Any]) -> Known:
         """

@@ -33,6 +33,12 @@ from .ocpp.schemas import REQUESTS, RESPONSES, Schema, Violation, refusal
 from .ocpp.versions import Version
 
 
+#: How many stations are known at most; a name costs nothing to make up.
+MOST_STATIONS = 100_000
+
+#: The largest message of which something is kept in memory, in octets.
+LARGEST_WITNESSED = 16_384
+
 #: RFC 6455, section 7.4.1, and the registry it founds.
 GOING_AWAY = 1001
 POLICY_VIOLATION = 1008
@@ -105,7 +111,14 @@ class Lane:
     What is needed to answer one action of one version, looked up once.
     """
 
-    __slots__ = ("is_request", "is_response", "request", "response", "witness")
+    __slots__ = (
+        "is_boot",
+        "is_request",
+        "is_response",
+        "request",
+        "response",
+        "witness",
+    )
 
     def __init__(self, version: Version, action: str) -> None:
         self.request = REQUESTS[version, action]
@@ -113,6 +126,7 @@ class Lane:
         self.is_request = self.request.is_valid
         self.is_response = self.response.is_valid
         self.witness = WITNESSES.get(action)
+        self.is_boot = action == "BootNotification"
 
 
 #: The lane of each action that a station may send, by version.
@@ -239,6 +253,12 @@ class Router:
         @raise Refused: this station may not connect.
         """
         known = self.fleet.get(handshake.identity)
+        if known is None and len(self.fleet) >= MOST_STATIONS:
+            raise Refused(
+                503,
+                f"{MOST_STATIONS} stations are known already",
+                "DELETE /api/v1/stations/<identity> forgets one",
+            )
         if self.accept == "known" and not (
             known and known.settings.registered
         ):
@@ -275,6 +295,8 @@ class Router:
         known.account = station.account
         known.address = station.address
         known.connected_at = self._seconds()
+        if known.last_seen is None:
+            self.journal.keep(known)
         if old is not None:
             self.log.info(
                 "{station} takes the place of {old}", station=station, old=old
@@ -324,9 +346,11 @@ class Router:
         if not lane.is_request(call.payload):
             self._object(station, call, lane.request, now)
         known = station.known
-        if lane.witness is not None:
+        if lane.witness is not None and call.size <= LARGEST_WITNESSED:
             lane.witness(known, call.payload, now)
             self.fleet.unsaved.add(known.identity)
+            if lane.is_boot:
+                self.journal.keep(known)
         if known.settings.registration != "Accepted":
             return self._hold_off(known, call, now)
         engaged = self._engaged
