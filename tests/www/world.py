@@ -8,7 +8,7 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.process import PATIENCE, Server, server
 from tests.test_session import Station, plugged
@@ -59,6 +59,10 @@ class Street:
 class World:
     """
     What a test class has: made once for all of its tests.
+
+    @ivar browser: that of all tests.
+    @ivar before: Python that runs in the central system's process first.
+    @ivar settings: its environment.
     """
 
     central: Server
@@ -66,15 +70,14 @@ class World:
     browser: Browser
 
     before = ""
-    language = "en-GB,en"
+    settings: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def setUpClass(cls) -> None:
         case: Any = cls
-        cls.central = server(cls, cls.before)
+        cls.central = server(cls, cls.before, **cls.settings)
         cls.central.start()
         cls.street = Street(cls.central)
         case.addClassCleanup(cls.street.close)
-        base = f"http://127.0.0.1:{cls.central.port}/"
-        cls.browser = Browser(base, cls.language)
-        case.addClassCleanup(cls.browser.close)
+        cls.browser.base = f"http://127.0.0.1:{cls.central.port}/"
+        cls.browser.errors()
