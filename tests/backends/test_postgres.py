@@ -5,6 +5,7 @@ Tests for L{ocpp_tw.backends.postgres}, on a real server.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
+from pathlib import Path
 from typing import Any
 
 from attrs import asdict, evolve
@@ -691,6 +692,20 @@ class HealingTests(PostgresTestCase):
         self.assertRaises(
             BackendUnavailable, wait, backend.transaction_list("", {})
         )
+
+    def test_log(self) -> None:
+        """
+        What concerns the database, its notices too, is written to a file.
+        """
+        self.define(PARSE, "RAISE NOTICE 'a word'; RAISE EXCEPTION 'secret';")
+        path = Path.cwd() / "postgres.log"
+        backend = self.started(log=str(path), notice=True)
+        refused = backend.answer(STATION, HEARTBEAT)
+        self.assertRaises(CallFailed, wait, refused)
+        written = path.read_text()
+        self.assertIn("connected to the database", written)
+        self.assertIn("NOTICE:  a word", written)
+        self.assertIn("no answer to Heartbeat", written)
 
     def test_more_stations_than_connections(self) -> None:
         """
