@@ -194,12 +194,16 @@ def _memory_runner(reactor: IReactorTime, name: str) -> Runner:
 class _Group:
     """
     What is committed together, and the reads that follow it.
+
+    @ivar durable: whether the commit waits for the disk even where it would
+        not otherwise.
     """
 
     rows: list[tuple[Bulk, Sequence[Row], Deferred[None]]] = Factory(list)
     jobs: list[tuple[Job[Any], Deferred[Any]]] = Factory(list)
     later: Sequence[tuple[Bulk, Row]] = ()
     reads: list[tuple[Job[Any], Deferred[Any]]] = Factory(list)
+    durable: bool = False
 
     def has_writes(self) -> bool:
         return bool(self.rows or self.jobs or self.later)
@@ -404,7 +408,7 @@ class Database(Service):
         self._hand_over()
         return done
 
-    def write(self, job: Job[T]) -> Deferred[T]:
+    def write(self, job: Job[T], durable: bool = False) -> Deferred[T]:
         """
         Run a job in the next group; the Deferred fires with what it returned
         once that is committed.
@@ -413,6 +417,8 @@ class Database(Service):
         database alone.  Whoever refuses by raising raises before writing:
         then the group goes on without it.
 
+        @param durable: wait for the disk (fsync) even if this database does
+            not always.
         @raise BackendUnavailable: (by the Deferred) the disk is full, the
             database is locked: try again.
         """
@@ -421,6 +427,7 @@ class Database(Service):
             answer.errback(BackendUnavailable("the database is closed"))
             return answer
         self._next.jobs.append((job, answer))
+        self._next.durable |= durable
         if not self._woken:
             self._wake()
         return answer
@@ -710,16 +717,19 @@ class _File:
         connection.execute(f"PRAGMA user_version = {known}")
         connection.execute("COMMIT")
 
-    def _begin(self) -> sqlite3.Connection:
+    def _begin(self, durable: bool) -> sqlite3.Connection:
         try:
             connection = self._connected()
+            if not self._durable:
+                level = "FULL" if durable else "NORMAL"
+                connection.execute(f"PRAGMA synchronous = {level}")
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as e:
             raise _Spoilt from e
         return connection
 
     def _commit_together(self, group: _Group) -> list[_Outcome]:
-        connection = self._begin()
+        connection = self._begin(group.durable)
         outcomes: list[_Outcome] = []
         try:
             _write_rows(connection, group, outcomes)
@@ -796,9 +806,9 @@ def _each(group: _Group) -> Iterator[_Group]:
         for bulk in dict.fromkeys(bulk for bulk, _ in group.later):
             yield _Group(later=[i for i in group.later if i[0] is bulk])
     for rows in group.rows:
-        yield _Group(rows=[rows])
+        yield _Group(rows=[rows], durable=group.durable)
     for job in group.jobs:
-        yield _Group(jobs=[job])
+        yield _Group(jobs=[job], durable=group.durable)
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -134,6 +134,8 @@ class Known:
     @ivar connectors: the last StatusNotification of each connector.
     @ivar meters: the last meter value of each connector.
     @ivar transactions: transaction id and idTag, by connector.
+    @ivar boot_status: what its last BootNotification was answered with.
+    @ivar greeted: whether it may be sent commands, on this connection.
     @ivar reports: the last of each other notification, by action.
     """
 
@@ -154,6 +156,8 @@ class Known:
     reports: dict[str, Payload] = field(factory=dict)
     violations: int = 0
     unanswered: int = 0
+    boot_status: str = ""
+    greeted: bool = False
 
     @property
     def seen(self) -> float | None:
@@ -188,6 +192,7 @@ class Known:
             "lastSeen": _iso_or_none(self.seen),
             "bootNotification": self.boot,
             "bootedAt": _iso_or_none(self.booted_at),
+            "bootStatus": self.boot_status or None,
             "connectors": [
                 {"connectorId": number, **status}
                 for number, status in sorted(self.connectors.items())

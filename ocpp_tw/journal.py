@@ -78,6 +78,25 @@ MIGRATIONS = [
         status INTEGER NOT NULL
     );
     """,
+    """
+    CREATE TABLE queued (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        identity TEXT NOT NULL,
+        action TEXT NOT NULL,
+        payload TEXT NOT NULL,
+        who TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        sent INTEGER,
+        ended INTEGER,
+        answer TEXT,
+        error TEXT
+    );
+    CREATE INDEX queued_for_station ON queued (identity, id);
+    CREATE INDEX queued_and_waiting ON queued (identity)
+        WHERE status IN ('waiting', 'sending');
+    """,
 ]
 
 _ATTEMPT = Bulk(
@@ -402,6 +421,7 @@ def _known(kept: Mapping[str, Any]) -> Known:
         reports=kept["reports"],
         violations=kept["violations"],
         unanswered=kept["unansweredCalls"],
+        boot_status=kept.get("bootStatus") or "",
     )
 
 

@@ -5,7 +5,7 @@ Where stations, backend and operators meet.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from attrs import define, field, frozen
@@ -43,6 +43,11 @@ LARGEST_WITNESSED = 16_384
 GOING_AWAY = 1001
 POLICY_VIOLATION = 1008
 SERVICE_RESTART = 1012
+
+
+#: How long a station that comes back has to boot, in seconds; if it does not,
+#: it may be sent commands all the same.
+GRACE = 10
 
 
 @frozen
@@ -159,6 +164,8 @@ class Router:
     @ivar fleet: every station that is known.
     @ivar journal: what keeps the messages that pass.
     @ivar validation: lenient, strict or off; a station may have its own.
+    @ivar greeters: who is told that a station may be sent commands: its boot
+        was accepted, on this connection or before.
     @ivar accept: all, or only the stations that are C{known}.
     @ivar connections: how many there were.
     @ivar refusals: how many handshakes were refused, by status of HTTP.
@@ -177,6 +184,8 @@ class Router:
         self.journal = journal
         self.fleet: Fleet = journal.fleet
         self._seconds = clock.seconds
+        self._clock = clock
+        self.greeters: list[Callable[[ILiveStation], None]] = []
         self.validation = "lenient"
         self.accept = "all"
         self.default_version = Version.V16
@@ -297,6 +306,10 @@ class Router:
         known.connected_at = self._seconds()
         if known.last_seen is None:
             self.journal.keep(known)
+        known.greeted = False
+        if known.boot_status == "Accepted":
+            # It may be about to boot, or it only was out of reach.
+            self._clock.callLater(GRACE, self._greet, station)
         if old is not None:
             self.log.info(
                 "{station} takes the place of {old}", station=station, old=old
@@ -358,6 +371,8 @@ class Router:
         if answer.__class__ is dict:
             if not lane.is_response(answer):
                 self._disown(station, call, lane, answer)
+            if lane.is_boot:
+                self._booted(station, answer)
             return answer
         engaged.owed += 1
         if not isinstance(answer, Deferred):
@@ -388,7 +403,30 @@ class Router:
             engaged.check()
         if not lane.is_response(answer):
             self._disown(station, call, lane, answer)
+        if lane.is_boot:
+            self._booted(station, answer)
         return answer
+
+    def _booted(self, station: ILiveStation, answer: Payload) -> None:
+        """
+        A station has booted, and is told whether it is accepted.
+        """
+        station.known.boot_status = answer["status"]
+        if answer["status"] == "Accepted":
+            # Its answer first.
+            self._clock.callLater(0, self._greet, station)
+
+    def _greet(self, station: ILiveStation) -> None:
+        """
+        A station may be sent commands, if it is still there and was not
+        before.
+        """
+        known = station.known
+        if known.station is station and not known.greeted:
+            known.greeted = known.boot_status == "Accepted"
+            if known.greeted:
+                for greet in self.greeters:
+                    greet(station)
 
     def _failed(self, failure: Failure, engaged: _Engagement) -> Failure:
         engaged.owed -= 1

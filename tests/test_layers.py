@@ -39,12 +39,15 @@ ALLOWED = {
         *("errors", "figures", "fleet", "interfaces", "journal", "ocpp"),
     ],
     "metrics": ["figures", "fleet", "interfaces", "router"],
+    "queued": [
+        *("errors", "fleet", "interfaces", "messagelog", "ocpp", "router"),
+    ],
     # What authors of plugins may use, and no more.
     "testing": ["errors", "interfaces", "ocpp"],
     "backends": ["database", "errors", "figures", "interfaces", "ocpp"],
     "transports": [
         *("access", "errors", "events", "fleet", "interfaces", "journal"),
-        *("messagelog", "ocpp", "peer", "router"),
+        *("messagelog", "ocpp", "peer", "queued", "router"),
     ],
     # It can be pointed at anybody's server.
     "emulator": ["errors", "ocpp", "peer"],

@@ -260,11 +260,13 @@ class Front:
         We begin.
         """
         self._api.door.open()
+        self._api.queue.start()
 
     def close(self) -> None:
         """
         We end.
         """
+        self._api.queue.stop()
         self._api.door.close()
 
 

@@ -272,6 +272,13 @@ def _responses(route: Route, method: str, gives: Any) -> Json:
     return {
         str(route.status): answer,
         **{
+            str(status): {
+                "description": "It waits.",
+                "content": {route.media: {"schema": schema}},
+            }
+            for status, schema in route.others.items()
+        },
+        **{
             str(status): {"$ref": f"#/components/responses/Error{status}"}
             for status in sorted(errors)
         },

@@ -73,6 +73,7 @@ class Route:
     @ivar gives: what the answer is; None for any JSON.
     @ivar status: of the answer.
     @ivar media: the type of the answer.
+    @ivar others: other answers, by their status.
     @ivar errors: what else may go wrong, beside what can with any.
     """
 
@@ -87,6 +88,7 @@ class Route:
     status: int = 200
     media: str = "application/json"
     errors: Sequence[int] = ()
+    others: Mapping[int, Schema] = {}
 
     @property
     def is_list(self) -> bool:

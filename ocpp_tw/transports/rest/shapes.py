@@ -177,6 +177,7 @@ SHAPES: Mapping[str, Schema] = {
         lastSeen=TIME_OR_NULL,
         bootNotification={"type": ["object", "null"]},
         bootedAt=TIME_OR_NULL,
+        bootStatus=TEXT_OR_NULL,
         connectors=array(OBJECT),
         meters=array(OBJECT),
         reports=OBJECT,
@@ -280,6 +281,26 @@ SHAPES: Mapping[str, Schema] = {
             "state": TEXT,
         },
     },
+    "Emulator": OBJECT,
+    "Queued": shape(
+        id=WHOLE,
+        identity=TEXT,
+        action=TEXT,
+        payload=OBJECT,
+        who=TEXT_OR_NULL,
+        created=TIME,
+        expires=TIME,
+        status={
+            "enum": [
+                *("waiting", "sending", "answered", "failed"),
+                *("expired", "cancelled"),
+            ]
+        },
+        sent=TIME_OR_NULL,
+        ended=TIME_OR_NULL,
+        answer={"type": ["object", "null"]},
+        error={"type": ["object", "null"]},
+    ),
     "Session": shape(
         name=TEXT_OR_NULL,
         role=TEXT_OR_NULL,

@@ -11,10 +11,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 
-from ...errors import BadRequest, Conflict
+from ...errors import BadRequest, Conflict, NotFound
 from ...fleet import Known, Settings
 from ...interfaces import Page
 from ...ocpp.actions import TO_STATION
+from ...ocpp.versions import Version
+from ...queued import LONGEST, Queue
 from ...router import Refused, Router
 from ..websocket import check_names
 from .asked import (
@@ -22,10 +24,12 @@ from .asked import (
     read_list_query,
     read_object,
     read_query,
+    read_seconds,
     read_texts,
     read_timeout,
+    whole_number,
 )
-from .door import note_command
+from .door import note_command, visitor_of
 from .routes import TIMEOUT, Parameter, Route, flag
 from .shapes import ASKED, BODIES, NAMED, OBJECT, listed
 from .stream import Survey
@@ -33,6 +37,12 @@ from .stream import Survey
 
 _CALL: dict[str, type] = {"action": str, "payload": dict}
 
+
+_QUEUE = Parameter(
+    "queue",
+    "How many seconds the command may wait for a station that is away.",
+    {"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST},
+)
 
 _QUERY = (
     flag("connected", "true: those that are connected only."),
@@ -48,10 +58,14 @@ class Stations:
     Those that were ever seen, and those an operator registered.
     """
 
-    def __init__(self, router: Router, reactor: IReactorTime) -> None:
+    def __init__(
+        self, router: Router, reactor: IReactorTime, queue: Queue
+    ) -> None:
         self._router = router
+        self._queue = queue
         self._reactor = reactor
         one = "/stations/<identity>"
+        queue_of = f"{one}/queue"
         self.routes = [
             Route(
                 "GET",
@@ -82,10 +96,25 @@ class Stations:
                 "POST",
                 f"{one}/calls",
                 self.call,
-                query=(TIMEOUT,),
+                query=(TIMEOUT, _QUEUE),
                 takes=BODIES["Call"],
                 gives=OBJECT,
+                others={202: NAMED["Queued"]},
                 errors=ASKED,
+            ),
+            Route("GET", queue_of, self.queued, gives=listed("Queued")),
+            Route(
+                "GET",
+                f"{queue_of}/<number>",
+                self.one_queued,
+                gives=NAMED["Queued"],
+            ),
+            Route(
+                "DELETE",
+                f"{queue_of}/<number>",
+                self.cancel,
+                status=204,
+                errors=[503],
             ),
             Route(
                 "POST",
@@ -157,14 +186,62 @@ class Stations:
     async def call(self, request: IRequest, identity: str) -> Any:
         """
         Ask a station; the answer is the payload of its CALLRESULT.
+
+        With C{queue} the command waits for a station that is away, for so
+        many seconds; the answer is what there is to know of it, at once.
         """
-        self._router.fleet.known(identity)
+        known = self._router.fleet.known(identity)
         body = read_object(request, _CALL, required=["action"])
-        note_command(request, body["action"])
-        timeout = _timeout(request)
-        return await self._router.call(
-            identity, body["action"], body.get("payload", {}), timeout
+        action, payload = body["action"], body.get("payload", {})
+        note_command(request, action)
+        query = read_query(request, "timeout", "queue")
+        timeout = read_timeout(read_texts(request))
+        if "queue" not in query:
+            return await self._router.call(identity, action, payload, timeout)
+        seconds = read_seconds(query["queue"], "queue", LONGEST)
+        self._check_queued(known, action, payload)
+        request.setResponseCode(202)
+        return await self._queue.add(
+            identity, action, payload, seconds, visitor_of(request).name
         )
+
+    def _check_queued(
+        self, known: Known, action: str, payload: Mapping[str, Any]
+    ) -> None:
+        """
+        @raise BadRequest: it would be refused when the station comes.
+        """
+        if known.version:
+            version = Version(known.version)
+            self._router.check_command(version, action, payload)
+        else:
+            _check_action(action)
+
+    async def queued(self, request: IRequest, identity: str) -> Page:
+        """
+        The commands that wait for a station, and what became of others,
+        newest first.
+        """
+        query = read_list_query(request)
+        self._router.fleet.known(identity)
+        return await self._queue.find(identity, **query)
+
+    async def one_queued(
+        self, request: IRequest, identity: str, number: str
+    ) -> Any:
+        """
+        A command that waits, or what became of it.
+        """
+        read_query(request)
+        return await self._queue.get(identity, _id(number))
+
+    async def cancel(
+        self, request: IRequest, identity: str, number: str
+    ) -> None:
+        """
+        Cancel a command that waits.
+        """
+        await self._queue.cancel(identity, _id(number))
 
     async def call_many(self, request: Request) -> bytes:
         """
@@ -198,6 +275,16 @@ class Stations:
 def _timeout(request: IRequest) -> float | None:
     read_query(request, "timeout")
     return read_timeout(read_texts(request))
+
+
+def _id(text: str) -> int:
+    """
+    @raise NotFound: nothing has such an id.
+    """
+    number = whole_number(text)
+    if number is None:
+        raise NotFound(f"there is no command {text!r:.60}")
+    return number
 
 
 def _check_action(action: str) -> None:
