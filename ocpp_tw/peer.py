@@ -165,7 +165,7 @@ class Peer:
         self._turn: DeferredLock | None = None
         self._unanswered: _Unanswered | None = None
         self._answering: Deferred[Any] | None = None
-        self._waiting: deque[tuple[Call, bytes]] = deque()
+        self._waiting: deque[tuple[Call, bytes]] | None = None
         self._replies: dict[str, tuple[bytes, bytes]] = {}
         self._lost: Failure | None = None
 
@@ -200,6 +200,14 @@ class Peer:
         finally:
             turn.release()
 
+    async def settled(self) -> None:
+        """
+        Wait until every Call that we began by now was answered, or failed.
+        """
+        if self._turn is not None:
+            await self._turn.acquire()
+            self._turn.release()
+
     def frame_received(self, frame: bytes) -> None:
         """
         A frame came off the wire.
@@ -214,15 +222,20 @@ class Peer:
         elif self._answering is None:
             self._take(message, frame)
         else:
-            self._waiting.append((message, frame))
-            if len(self._waiting) == MOST_WAITING:
-                self.busy(True)
+            self._wait_in_line(message, frame)
+
+    def _wait_in_line(self, call: Call, frame: bytes) -> None:
+        # Most stations wait for their answer: no queue until then.
+        waiting = self._waiting = self._waiting or deque()
+        waiting.append((call, frame))
+        if len(waiting) == MOST_WAITING:
+            self.busy(True)
 
     def hear_no_more(self) -> None:
         """
         Forget their CALLs that wait: the conversation ends.
         """
-        self._waiting.clear()
+        self._waiting = None
 
     def connection_lost(self, reason: str) -> None:
         """

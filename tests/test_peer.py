@@ -334,6 +334,25 @@ class AskingTests(SynchronousTestCase):
     When we ask.
     """
 
+    def test_settled(self) -> None:
+        """
+        Who waits until we are owed nothing waits for every Call before, and
+        for none after.
+        """
+        talk = Talk()
+        self.successResultOf(Deferred.fromCoroutine(talk.peer.settled()))
+        calls = [
+            Deferred.fromCoroutine(talk.peer.call("Heartbeat", {}))
+            for _ in range(2)
+        ]
+        settled = Deferred.fromCoroutine(talk.peer.settled())
+        for number in range(2):
+            self.assertNoResult(settled)
+            talk.hear(3, orjson.loads(talk.sent[number])[1], {})
+        self.successResultOf(settled)
+        for call in calls:
+            self.successResultOf(call)
+
     def test_answers(self) -> None:
         """
         The answer is returned, the refusal raised.

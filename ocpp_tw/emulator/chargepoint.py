@@ -127,6 +127,7 @@ class ChargePoint:
     @ivar powered: whether it has any power.
     @ivar line: what leads to the central system.
     @ivar skew: how many seconds its clock is wrong.
+    @ivar leaving: whether it goes out of service, and begins nothing more.
     """
 
     log = Logger()
@@ -148,6 +149,7 @@ class ChargePoint:
         "firmware",
         "habits",
         "keys",
+        "leaving",
         "line",
         "local_list",
         "outbox",
@@ -185,6 +187,7 @@ class ChargePoint:
         self.powered = True
         self.line: Line | None = None
         self.skew = 0.0
+        self.leaving = False
         #: The status of the diagnostics, the firmware and the log, told when
         #: a trigger asks for it; and the requestIds of the latter two.
         self.transfers: dict[str, Any] | None = None
@@ -431,7 +434,7 @@ class ChargePoint:
 
     def plan_heartbeat(self) -> None:
         interval = self.keys.number("HeartbeatInterval")
-        if interval and self.is_online:
+        if interval and self.is_online and not self.leaving:
             self.agenda.after(interval, "heartbeat")
         else:
             self.agenda.forget("heartbeat")
@@ -648,6 +651,8 @@ class ChargePoint:
 
         @raise Impossible: the connector is reserved, or in use.
         """
+        if self.leaving:
+            raise Impossible(f"{self.identity} goes out of service")
         self._check_reserved(connector, id_tag, parent)
         if connector.transaction is not None or connector.status in (
             UNAVAILABLE,
@@ -804,6 +809,9 @@ class ChargePoint:
 
         @param patiently: whether to wait for a line that is down.
         """
+        self.leaving = True
+        for what in ("heartbeat", "aligned"):
+            self.agenda.forget(what)
         for connector in self.connectors.values():
             if connector.transaction is not None:
                 self.stop(connector, "Other")
@@ -814,6 +822,8 @@ class ChargePoint:
             await drained
         self.agenda.clear()
         self.save()
+        if self._peer is not None:
+            await self._peer.settled()
 
     # Authorization (sections 3.4 and 4.1)
 
@@ -1134,7 +1144,7 @@ class ChargePoint:
 
     def plan_aligned(self) -> None:
         interval = self.keys.number("ClockAlignedDataInterval")
-        if interval:
+        if interval and not self.leaving:
             now = self.now
             self.agenda.at(now - now % interval + interval, "aligned")
         else:

@@ -41,6 +41,10 @@ from .state import State
 from .websocket import Lines
 
 
+#: How long a fleet may take to say what it still has to say, in seconds.
+PATIENCE = 60
+
+
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="ocpp-cp", description="Emulated charge points of OCPP 1.6-J."
@@ -236,7 +240,7 @@ async def _fleet(
 
 
 async def _bounded(waiting: Deferred[Any], reactor: Any) -> None:
-    await waiting.addTimeout(10, reactor, lambda result, timeout: None)
+    await waiting.addTimeout(PATIENCE, reactor, lambda result, timeout: None)
 
 
 async def _scenario(

@@ -158,6 +158,8 @@ class Fleet(Service):
         """
         End every transaction, and say what is still to be said.
         """
+        if self._starting.running:
+            self._starting.stop()
         for life in self.lives:
             life.stop()
         leaving = [

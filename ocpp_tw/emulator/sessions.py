@@ -188,6 +188,8 @@ class RandomSessions:
         """
         station = self._station
         station.restore_power()
+        if station.leaving:
+            return
         for number, connector in station.connectors.items():
             if connector.plugged:
                 station.unplug(number)

@@ -4,10 +4,14 @@ The charge point, with a central system that the test plays.
 
 from __future__ import annotations
 
+from typing import Any
+
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from ocpp_tw.emulator.chargepoint import Habits
 from ocpp_tw.emulator.config import ConnectorConfig
+from ocpp_tw.emulator.connector import Impossible
 from ocpp_tw.errors import CallFailed, ErrorCode
 
 from .world import World, booted, charging
@@ -135,6 +139,22 @@ class TransactionTests(SynchronousTestCase):
         world.call("RemoteStopTransaction", transactionId=1)
         world.pass_time(60)
         self.assertEqual(world.statuses(), ["Finishing", "Available"])
+
+    def test_leaves_while_a_tag_is_asked_about(self) -> None:
+        """
+        Who goes out of service begins no transaction any more, and leaves
+        when it is owed no answer.
+        """
+        world, verdict = booted(), Deferred[Any]()
+        world.answers["Authorize"] = lambda _: verdict
+        world.station.plug(1)
+        tag = Deferred.fromCoroutine(world.station.present_tag("ALICE", 1))
+        left = Deferred.fromCoroutine(world.station.leave())
+        self.assertNoResult(left)
+        verdict.callback({"idTagInfo": {"status": "Accepted"}})
+        self.successResultOf(left)
+        self.failureResultOf(tag, Impossible)
+        self.assertNotIn("StartTransaction", world.actions())
 
     def test_refused_tag(self) -> None:
         """
