@@ -108,7 +108,8 @@ class AloneTests(World, SynchronousTestCase):
         A German browser is shown German, a Russian one Russian.
         """
         self.addCleanup(self.browser.speak, "en-GB,en")
-        for language, heading in (("de", "Transaktionen"), ("ru", "Транзакции")):
+        headings = {"de": "Transaktionen", "ru": "Транзакции"}
+        for language, heading in headings.items():
             self.browser.speak(language)
             self.browser.open("#/transactions")
             self.browser.until_read(heading, "h1")
