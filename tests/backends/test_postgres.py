@@ -36,7 +36,7 @@ from ocpp_tw.ocpp.versions import Version
 from ocpp_tw.testing import BackendContract, FakeCentralSystem, FakeStation
 
 from ..examples import FROM_STATION, TO_STATION
-from ..postgres import Database
+from ..postgres import Database, execute, server
 from ..waiting import reactor, wait, wait_until
 
 
@@ -373,6 +373,19 @@ class TheirsTests(PostgresTestCase):
         self.assertIn("SetChargePointConnected", names)
         self.assertNotIn("Parse", names)
 
+    def test_thousands(self) -> None:
+        """
+        Thousands of stations that come at once, as after a reload, are told
+        of and answered; that something is missing does not matter.
+        """
+        backend = self.started()
+        stations = [FakeStation(f"CP{n}") for n in range(1000)]
+        for station in stations:
+            backend.station_connected(station)
+        answers = [backend.answer(station, HEARTBEAT) for station in stations]
+        self.assertEqual(len(wait(gatherResults(answers))), 1000)
+        wait_until(lambda: not backend._presence._news)
+
     def test_parse_comes_later(self) -> None:
         """
         A function that is made while we run is found.
@@ -692,6 +705,34 @@ class HealingTests(PostgresTestCase):
         self.assertRaises(
             BackendUnavailable, wait, backend.transaction_list("", {})
         )
+
+    def test_many_stations(self) -> None:
+        """
+        However many wait, none waits much longer than it may.
+        """
+        from ocpp_tw.backends.postgres import parsing, pool
+
+        self.patch(parsing, "PATIENCE", 0.5)
+        self.patch(pool, "PATIENCE", 0.5)
+        backend = self.started()
+        wait(backend.answer(STATION, HEARTBEAT))
+        name = self.database.conninfo["dbname"]
+        allow = f"ALTER DATABASE {name} ALLOW_CONNECTIONS"
+        execute(server(), f"{allow} false")
+        self.addCleanup(execute, server(), f"{allow} true")
+        execute(
+            server(),
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = %s",
+            name,
+        )
+        wait_until(lambda: not backend.is_ready)
+        answers = [
+            backend.answer(FakeStation(f"CP{n}"), HEARTBEAT)
+            for n in range(1000)
+        ]
+        refused = wait(DeferredList(answers, consumeErrors=True), 5)
+        self.assertFalse(any(success for success, _ in refused))
 
     def test_log(self) -> None:
         """

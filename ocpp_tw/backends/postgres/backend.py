@@ -70,7 +70,9 @@ class PostgresBackend(MultiService):
         self._clock = clock
         self._pool = pool
         self._functions = Functions(pool)
-        self._parsing = Parsing(self._functions)
+        # Who restores or upgrades a database changes its functions.
+        pool.reached = self._functions.forget
+        self._parsing = Parsing(self._functions, clock)
         self._presence = Presence(self._functions, clock)
         self._commands = Commands(
             self._functions, connector, central_system, clock

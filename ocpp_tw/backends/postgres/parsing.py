@@ -15,11 +15,14 @@ import orjson
 import psycopg2
 from attrs import Factory, frozen
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from ...errors import BackendUnavailable
 from ...interfaces import IStation
 from ...ocpp.messages import Call
 from .functions import Functions, Known
+from .pool import PATIENCE
 
 
 #: How many Calls are asked at once.
@@ -32,11 +35,12 @@ LANES = 4
 @frozen
 class Question:
     """
-    A Call, and whom to tell the reply.
+    A Call, since when it waits, and whom to tell the reply.
     """
 
     station: IStation
     call: Call
+    since: float
     reply: Deferred[Any] = Factory(Deferred)
 
     @property
@@ -60,10 +64,12 @@ class Parsing:
     What asks, and what waits to be asked.
     """
 
-    def __init__(self, functions: Functions) -> None:
+    def __init__(self, functions: Functions, clock: IReactorTime) -> None:
         self._functions = functions
+        self._seconds = clock.seconds
         self._waiting: deque[Question] = deque()
         self._under_way = 0
+        self._going_on = False
 
     async def ask(self, station: IStation, call: Call) -> Any:
         """
@@ -74,7 +80,7 @@ class Parsing:
         @raise BackendUnavailable: it is not reached.
         @raise ValueError: the reply is a text that is no JSON.
         """
-        question = Question(station, call)
+        question = Question(station, call, self._seconds())
         if not _has_many(await self._functions.known()):
             return await self._parse(question)
         self._waiting.append(question)
@@ -86,12 +92,30 @@ class Parsing:
         return as_json(replies[0] if replies else None)
 
     def _go_on(self) -> None:
+        # What fails at once must not go on inside of itself.
+        if self._going_on:
+            return
+        self._going_on = True
+        self._refuse_the_old()
         while self._waiting and self._under_way < LANES:
-            some = min(len(self._waiting), AT_ONCE)
-            questions = [self._waiting.popleft() for _ in range(some)]
-            self._under_way += 1
-            asked = Deferred.fromCoroutine(self._ask_all(questions))
-            asked.addErrback(_refuse, questions).addBoth(self._done)
+            self._begin()
+        self._going_on = False
+
+    def _begin(self) -> None:
+        some = min(len(self._waiting), AT_ONCE)
+        questions = [self._waiting.popleft() for _ in range(some)]
+        self._under_way += 1
+        asked = Deferred.fromCoroutine(self._ask_all(questions))
+        asked.addErrback(_refuse, questions).addBoth(self._done)
+
+    def _refuse_the_old(self) -> None:
+        """
+        Who waited too long must not wait for those before to do so, too.
+        """
+        oldest = self._seconds() - PATIENCE
+        while self._waiting and self._waiting[0].since < oldest:
+            error = BackendUnavailable("the database is not reached, or slow")
+            self._waiting.popleft().reply.errback(error)
 
     def _done(self, _: object) -> None:
         self._under_way -= 1
