@@ -101,7 +101,7 @@ class PostgresBackend(MultiService):
                 self._functions.forget()
         except (BackendUnavailable, NotKept) as e:
             reason = str(e)
-        self.unanswered[reason[:60]] += 1
+        self.unanswered[reason.partition(":")[0][:60]] += 1
         self.log.error(
             "{station}: no answer to {action} from ocpp.Parse: {reason}",
             station=station,
