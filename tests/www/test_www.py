@@ -120,17 +120,7 @@ class PageTests(World, SynchronousTestCase):
         """
         self.browser.go(page)
         self.browser.until_read(PAGES[page], "main h1")
-        self.calm_down()
-
-    def calm_down(self) -> None:
-        """
-        Wait until nothing was asked for a moment.
-        """
-        script = """
-            const [last] = performance.getEntriesByType('resource').slice(-1);
-            return performance.now() - last.responseEnd > 150;
-        """
-        self.browser.until(lambda: self.browser.run(script), "it calms down")
+        self.browser.calm_down()
 
     def test_station_comes_and_goes(self) -> None:
         """
