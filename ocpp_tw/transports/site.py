@@ -146,6 +146,8 @@ class Root(Resource):
             return self._stations
         if path in self.children:
             return self.children[path]
+        # Modules of two versions must not meet in one page.
+        request.setHeader("Cache-Control", "no-cache")
         return self.pages.getChildWithDefault(path, request)
 
 

@@ -190,6 +190,16 @@ class Browser:
                 return element
         return None
 
+    def calm_down(self) -> None:
+        """
+        Wait until nothing was asked for a moment.
+        """
+        script = """
+            const [last] = performance.getEntriesByType('resource').slice(-1);
+            return performance.now() - last.responseEnd > 150;
+        """
+        self.until(lambda: self.run(script), "it calms down")
+
     def field(self, label: str, within: str = "main") -> WebElement:
         """
         What a label labels.

@@ -108,8 +108,10 @@ class AloneTests(World, SynchronousTestCase):
         A German browser is shown German, a Russian one Russian.
         """
         self.addCleanup(self.browser.speak, "en-GB,en")
-        headings = {"de": "Transaktionen", "ru": "Транзакции"}
-        for language, heading in headings.items():
+        for language, heading in (
+            ("de", "Transaktionen"),
+            ("ru", "Транзакции"),
+        ):
             self.browser.speak(language)
             self.browser.open("#/transactions")
             self.browser.until_read(heading, "h1")

@@ -109,7 +109,7 @@ class EmulatorTests(World, SynchronousTestCase):
         self.browser.press("Plug in")
         self.browser.until_read("plug", ".answers .trouble")
         self.browser.press("Power comes back")
-        self.browser.until_read("Available", ".connector")
+        self.browser.until_read("Finishing", ".connector")
         self.browser.go("#/emulators")
         self.browser.press("Delete", "tbody")
         self.browser.driver.switch_to.alert.accept()
