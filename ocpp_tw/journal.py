@@ -38,6 +38,7 @@ from .messagelog import (
 )
 from .ocpp.actions import FROM_STATION, TO_STATION
 from .ocpp.times import parse_time
+from .violations import explained, summary
 
 
 #: How many refused handshakes are kept, and how many deeds of operators.
@@ -343,7 +344,19 @@ class Journal(Service):
 
         @raise BadRequest: a filter makes no sense.
         """
-        return await self._messages.find(limit, cursor, filters)
+        found = await self._messages.find(limit, cursor, filters)
+        return evolve(found, items=explained(self.fleet, found.items))
+
+    async def violations(self, limit: int, cursor: str | None = None) -> Page:
+        """
+        What stations do against the standard, by vendor, model and firmware;
+        see L{ocpp_tw.violations.summary}.
+        """
+        start = 0 if cursor is None else whole(cursor, "cursor")
+        found = summary(self.fleet, await self._messages.broken())
+        end = start + limit
+        more = str(end) if len(found) > end else None
+        return Page(found[start:end], more)
 
     async def connection_attempts(
         self, limit: int, cursor: str | None = None

@@ -29,10 +29,12 @@ ALLOWED = {
     "peer": ["errors", "ocpp"],
     "fleet": ["errors", "interfaces", "ocpp"],
     "messagelog": ["database", "errors", "fleet", "interfaces", "ocpp"],
+    "violations": ["fleet", "messagelog", "ocpp"],
     "events": ["fleet", "interfaces", "messagelog"],
     "journal": [
         *("database", "errors", "events", "figures", "fleet", "interfaces"),
         *("messagelog", "ocpp"),
+        "violations",
     ],
     "logs": ["config", "errors", "fleet", "messagelog"],
     "router": [

@@ -54,6 +54,14 @@ class Journaled:
             ),
             Route(
                 "GET",
+                "/violations",
+                self.violations,
+                "vendor model firmware version action path rule message "
+                "reference count stations first last example",
+                gives=listed("Fault"),
+            ),
+            Route(
+                "GET",
                 "/connectionAttempts",
                 self.attempts,
                 gives=listed("Attempt"),
@@ -81,6 +89,16 @@ class Journaled:
         )
         read_flag(query.get("errors"), "errors")
         return await self._journal.messages(**{**query, **fixed})
+
+    async def violations(self, request: IRequest) -> Page:
+        """
+        What stations do against the standard, by vendor, model and firmware,
+        most often first, each with an example.
+
+        It counts the last 20,000 messages that broke a rule.
+        """
+        query = read_list_query(request)
+        return await self._journal.violations(**query)
 
     async def attempts(self, request: IRequest) -> Page:
         """
