@@ -1,52 +1,70 @@
 """
 Scenarios: what happens at a charge point, and what is expected of its central
-system, one step a line.
+system, as YAML.
 
 ::
 
-    title A vehicle charges, and leaves
-    connect
-    answered BootNotification status=Accepted
-    plug 1 soc=20
-    tag ALICE
-    answered StartTransaction idTagInfo.status=Accepted
-    wait 300
-    unplug 1
-    sent StopTransaction reason=EVDisconnected
+    title: A vehicle charges, and leaves
+    keys: {MeterValueSampleInterval: 60}
+    steps:
+      - connect
+      - answered: BootNotification
+        with: {status: Accepted}
+      - plug: 1
+        soc: 20
+      - tag: ALICE
+      - answered: StartTransaction
+        with: {idTagInfo: {status: Accepted}}
+      - wait: 300
+      - unplug: 1
+      - sent: StopTransaction
+        with: {reason: EVDisconnected}
+        within: 5
 """
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import orjson
 from attrs import field, frozen
 
 from ..errors import BadConfig, OCPPError
 from ..ocpp.actions import FROM_STATION, TO_STATION
 from ..ocpp.versions import Version
+from .config import MOST_CONNECTORS
 from .connector import ERRORS, TRANSITIONS
 from .faults import ON_FRAMES, ON_LINES
 from .keys import STANDARD
+from .scenario_source import (
+    Node,
+    ScalarNode,
+    Wrong,
+    compose,
+    items,
+    line_of,
+    pairs,
+    plain,
+    represented,
+)
 
 
 #: How long something that is expected may take, in seconds of ours.
 WITHIN = 10.0
 
-#: What C{path=value} may compare with; the longest first.
+#: What may stand before what is compared with; the last is for the rest.
 COMPARISONS: dict[str, Callable[[Any, str], bool]] = {
-    "!=": lambda value, text: str(value) != text,
+    "!=": lambda value, text: _written(value) != text,
     ">=": lambda value, text: float(value) >= float(text),
     "<=": lambda value, text: float(value) <= float(text),
-    "=": lambda value, text: text == "*" or _written(value) == text,
+    "": lambda value, text: text == "*" or _written(value) == text,
 }
 
 #: What may stand in a step for something that is known later.
-VARIABLES = ("identity", "tag", "transaction", "time")
+VARIABLES = ("identity", "tag", "transaction", "time", "files")
 
 
 def _written(value: Any) -> str:
@@ -55,16 +73,18 @@ def _written(value: Any) -> str:
     """
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value)
+    return "null" if value is None else str(value)
 
 
 @frozen
 class Check:
     """
-    C{idTagInfo.status=Accepted}
+    One member that is expected.
 
-    >>> Check("status", "=", "Accepted").fails({"status": "Rejected"})
-    "status is 'Rejected', not =Accepted"
+    >>> Check("idTagInfo.status", "", "Accepted").fails(
+    ...     {"idTagInfo": {"status": "Blocked"}}
+    ... )
+    "idTagInfo.status is 'Blocked', not Accepted"
     """
 
     path: str
@@ -86,44 +106,113 @@ class Check:
                 return None
         except (ValueError, TypeError):
             pass
-        return f"{self.path} is {value!r}, not {self.comparison}{self.text}"
+        wanted = f"{self.comparison} {self.text}".strip()
+        return f"{self.path} is {value!r}, not {wanted}"
 
 
 @frozen
 class Step:
     """
-    One line.
+    One step.
 
-    @ivar body: the JSON at its end, with its variables still in it.
+    @ivar line: where it stands; 0 where it stands in no file.
+    @ivar number: from 1.
+    @ivar main: what stands behind the verb; None for nothing.
+    @ivar options: the members beside the verb.
+    @ivar checks: what C{with} says.
     @ivar within: seconds of ours.
     """
 
     line: int
-    text: str
+    number: int
     verb: str
-    args: tuple[str, ...] = ()
-    options: Mapping[str, str] = field(factory=dict)
+    main: Any = None
+    options: Mapping[str, Any] = field(factory=dict)
     checks: tuple[Check, ...] = ()
-    body: str | None = None
     within: float = WITHIN
+
+    def __str__(self) -> str:
+        where = f"line {self.line}" if self.line else f"step {self.number}"
+        what = self.verb if self.main is None else f"{self.verb} {self.main}"
+        return f"{where}: {what}"
 
 
 @frozen
 class Scenario:
     """
-    @ivar settings: what was said before the first step: of the charge point.
+    @ivar keys: configuration keys of its charge point.
+    @ivar connectors: how many it has; those that it has, if None.
+    @ivar voltage: of them: AC or DC.
+    @ivar power: of them, in W; what is usual, if None.
+    @ivar speed: of its clock; None for what is asked for.
+    @ivar strict: whether it fails where the central system deviates from the
+        standard.
     """
 
     name: str
     title: str
     steps: tuple[Step, ...]
-    settings: tuple[Step, ...] = ()
+    keys: Mapping[str, str] = field(factory=dict)
+    connectors: int | None = None
+    voltage: str = "AC"
+    power: float | None = None
+    speed: float | None = None
+    seed: int | None = None
+    strict: bool = False
+
+    def mentions(self, variable: str) -> bool:
+        """
+        Whether a step needs that variable.
+        """
+        return any(
+            f"${variable}" in str((step.main, step.options))
+            for step in self.steps
+        )
 
 
-class _Wrong(Exception):
-    """
-    What is wrong with a line.
-    """
+# What may stand where
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**31
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1e9
+
+
+def _one_of(words: frozenset[str]) -> tuple[Callable[[Any], bool], str]:
+    return (
+        lambda v: isinstance(v, str) and v in words,
+        "one of " + ", ".join(sorted(words)),
+    )
+
+
+_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "count": (_is_count, "a whole number"),
+    "connectors": (
+        lambda v: _is_count(v) and 1 <= v <= MOST_CONNECTORS,
+        f"a number from 1 to {MOST_CONNECTORS}",
+    ),
+    "number": (_is_number, "a number"),
+    "more than 0": (lambda v: _is_number(v) and v > 0, "a number above 0"),
+    "text": (
+        lambda v: isinstance(v, str) and bool(v),
+        "a text: put it into quotes",
+    ),
+    "flag": (lambda v: isinstance(v, bool), "true or false"),
+    "payload": (lambda v: isinstance(v, dict), "a mapping"),
+}
+for _kind, _words in {
+    "on or off": ("on", "off"),
+    "voltage": ("AC", "DC"),
+    "error": ERRORS,
+    "status": TRANSITIONS,
+    "fault": (*ON_FRAMES, *ON_LINES),
+    "outgoing": FROM_STATION[Version.V16],
+    "incoming": TO_STATION[Version.V16],
+}.items():
+    _KINDS[_kind] = _one_of(frozenset(_words))
 
 
 @frozen
@@ -131,89 +220,62 @@ class _Verb:
     """
     How a verb is used.
 
-    @ivar kinds: of its arguments; those with a C{?} may be left out.
-    @ivar options: the names of its options.
-    @ivar checks: whether C{path=value} may follow.
-    @ivar body: whether a JSON object may stand at the end.
+    @ivar kind: of what stands behind it; empty for nothing.
+    @ivar options: the kinds of the members beside it; required if the kind
+        ends with a C{!}.
+    @ivar checks: whether C{with} may be beside it.
+    @ivar waits: whether C{within} may be.
     """
 
-    kinds: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
+    kind: str = ""
+    options: Mapping[str, str] = field(factory=dict)
     checks: bool = False
-    body: bool = False
-    setting: bool = False
-
-    @property
-    def usage(self) -> str:
-        words = [f"<{kind}>" for kind in self.kinds]
-        words += [f"{name}=..." for name in self.options]
-        return " ".join(
-            [*words, *["path=value ..."] * self.checks, *["{...}"] * self.body]
-        )
+    waits: bool = False
 
 
-_VEHICLE = ("soc", "capacity", "power", "target")
+_PAYLOAD = {"payload": "payload"}
 
 VERBS: dict[str, _Verb] = {
-    "title": _Verb(("text...",), setting=True),
-    "connectors": _Verb(("count",), ("voltage", "power"), setting=True),
-    "key": _Verb(("key", "text..."), setting=True),
-    "speed": _Verb(("number",), setting=True),
-    "seed": _Verb(("count",), setting=True),
     "connect": _Verb(),
     "disconnect": _Verb(),
-    "power": _Verb(("on|off",)),
-    "plug": _Verb(("count",), _VEHICLE),
-    "unplug": _Verb(("count",)),
-    "tag": _Verb(("text", "count?")),
-    "suspend": _Verb(("count",)),
-    "resume": _Verb(("count",)),
-    "fault": _Verb(("count", "error?")),
-    "recover": _Verb(("count",)),
-    "wait": _Verb(("number",)),
-    "sent": _Verb(("outgoing",), checks=True),
-    "answered": _Verb(("outgoing",), checks=True),
-    "refused": _Verb(("outgoing",)),
-    "called": _Verb(("incoming",), checks=True),
-    "not-sent": _Verb(("outgoing",)),
-    "status": _Verb(("count", "status")),
-    "energy": _Verb(("count", "number")),
-    "queued": _Verb(("count",)),
-    "send": _Verb(("outgoing",), checks=True, body=True),
-    "command": _Verb(("incoming",), checks=True, body=True),
-    "wire": _Verb(("fault", "number?")),
-    "strict": _Verb(),
+    "power": _Verb("on or off"),
+    "plug": _Verb(
+        "count",
+        dict.fromkeys(("soc", "capacity", "power", "target"), "more than 0"),
+    ),
+    "unplug": _Verb("count"),
+    "tag": _Verb("text", {"connector": "count"}),
+    "suspend": _Verb("count"),
+    "resume": _Verb("count"),
+    "fault": _Verb("count", {"error": "error"}),
+    "recover": _Verb("count"),
+    "wait": _Verb("number"),
+    "wire": _Verb("fault", {"amount": "number"}),
+    "send": _Verb("outgoing", _PAYLOAD, checks=True),
+    "command": _Verb("incoming", _PAYLOAD, checks=True),
+    "sent": _Verb("outgoing", checks=True, waits=True),
+    "answered": _Verb("outgoing", checks=True, waits=True),
+    "refused": _Verb("outgoing", waits=True),
+    "called": _Verb("incoming", checks=True, waits=True),
+    "not-sent": _Verb("outgoing"),
+    "status": _Verb("count", {"is": "status!"}, waits=True),
+    "energy": _Verb("count", {"least": "number!"}),
+    "queued": _Verb("count", waits=True),
+}
+
+#: What may be said of the whole.
+_SETTINGS = {
+    "title": "text",
+    "speed": "more than 0",
+    "seed": "count",
+    "connectors": "connectors",
+    "voltage": "voltage",
+    "power": "more than 0",
+    "strict": "flag",
 }
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return float(text) >= 0
-    except ValueError:
-        return False
-
-
-_KINDS: dict[str, tuple[Callable[[str], bool], str]] = {
-    "count": (str.isdigit, "a whole number"),
-    "number": (_is_number, "a number"),
-    "text": (bool, "a word"),
-    "on|off": (lambda t: t in ("on", "off"), "on or off"),
-    "key": (STANDARD.__contains__, "a configuration key"),
-    "error": (ERRORS.__contains__, "an errorCode: " + ", ".join(ERRORS)),
-    "status": (TRANSITIONS.__contains__, "one of " + ", ".join(TRANSITIONS)),
-    "fault": (
-        {*ON_FRAMES, *ON_LINES}.__contains__,
-        "one of " + ", ".join([*ON_FRAMES, *ON_LINES]),
-    ),
-    "outgoing": (
-        FROM_STATION[Version.V16].__contains__,
-        "an action of a charge point",
-    ),
-    "incoming": (
-        TO_STATION[Version.V16].__contains__,
-        "an action of a central system",
-    ),
-}
+# Reading
 
 
 def shipped() -> dict[str, Path]:
@@ -221,7 +283,7 @@ def shipped() -> dict[str, Path]:
     The scenarios that come with the emulator, by name.
     """
     folder = Path(str(files("ocpp_tw.emulator") / "scenarios"))
-    return {file.stem: file for file in folder.glob("*.scenario")}
+    return {file.stem: file for file in folder.glob("*.yaml")}
 
 
 def read(file: Path) -> Scenario:
@@ -240,139 +302,220 @@ def parse(text: str, name: str = "scenario", where: str = "line") -> Scenario:
     @param where: what stands before the number of a line that is wrong.
     @raise BadConfig: a sentence for each line that is wrong.
     """
-    steps: list[Step] = []
-    problems: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        try:
-            step = _parse_line(number, line.strip())
-            if _comes_late(step, steps):
-                raise _Wrong(f"{step.verb} belongs before the first step")
-            steps.append(step)
-        except _Wrong as e:
-            problems.append(f"{where}:{number}: {e}")
-    if not any(not VERBS[step.verb].setting for step in steps):
-        problems = problems or [f"{where}:1: there is no step in it"]
-    if problems:
-        raise BadConfig(problems)
-    settings = tuple(s for s in steps if VERBS[s.verb].setting)
-    title = next((s.args[0] for s in settings if s.verb == "title"), name)
-    acts = tuple(s for s in steps if not VERBS[s.verb].setting)
-    return Scenario(name, title, acts, settings)
+    return _Reading(name, where).scenario(compose(text, where))
 
 
-def _comes_late(step: Step, before: list[Step]) -> bool:
-    return VERBS[step.verb].setting and any(
-        not VERBS[s.verb].setting for s in before
-    )
+def from_json(source: Mapping[str, Any], name: str = "scenario") -> Scenario:
+    """
+    A scenario that came as JSON.
+
+    @raise BadConfig: a sentence for each step that is wrong.
+    """
+    return _Reading(name, "").scenario(represented(dict(source)))
 
 
-def _parse_line(number: int, line: str) -> Step:
-    head, brace, rest = line, "", ""
-    first = line.split(None, 1)[0]
-    verb = VERBS.get(first)
-    if verb is None:
-        raise _Wrong(f"no step {first!r}; there are: {', '.join(VERBS)}")
-    if verb.body:
-        head, brace, rest = line.partition("{")
-        rest, end, after = rest.rpartition("}")
-        if brace and not end:
-            raise _Wrong("there is no } to the {")
-        head = f"{head} {after}"
-    try:
-        words = shlex.split(head)[1:]
-    except ValueError as e:
-        raise _Wrong(f"{e}") from None
-    within, words = _take_within(words)
-    args, words = _take_args(first, verb, words)
-    options, checks = _sort_words(first, verb, words)
-    body = _checked_body(brace + rest + "}") if brace else None
-    return Step(number, line, first, args, options, checks, body, within)
+class _Reading:
+    """
+    Reads one scenario; goes on after what is wrong, to tell all of it.
+    """
 
+    def __init__(self, name: str, where: str) -> None:
+        self._name = name
+        self._where = where
+        self._problems: list[tuple[int, str]] = []
+        self._step = 0
 
-def _take_within(words: list[str]) -> tuple[float, list[str]]:
-    if len(words) >= 2 and words[-2] == "within":
-        if not _is_number(words[-1]):
-            raise _Wrong(f"within {words[-1]!r} is no number of seconds")
-        return float(words[-1]), words[:-2]
-    return WITHIN, words
+    def scenario(self, root: Node) -> Scenario:
+        settings: dict[str, Any] = {"title": self._name}
+        steps: tuple[Step, ...] | None = None
+        for name, key, value in self._tolerant(pairs(root, "a scenario")):
+            if name == "steps":
+                steps = tuple(self._steps(value))
+            elif name == "keys":
+                settings["keys"] = dict(self._keys(value))
+            elif name in _SETTINGS:
+                settings[name] = self._checked(value, name, _SETTINGS[name])
+            else:
+                known = ", ".join([*_SETTINGS, "keys", "steps"])
+                self._note(key, f"no {name!r:.40}; there are: {known}")
+        if not steps and not self._problems:
+            self._note(root, "there is no step in it")
+        if self._problems:
+            raise BadConfig([text for _, text in sorted(self._problems)])
+        return Scenario(self._name, steps=steps or (), **settings)
 
-
-def _take_args(
-    name: str, verb: _Verb, words: list[str]
-) -> tuple[tuple[str, ...], list[str]]:
-    args: list[str] = []
-    for kind in verb.kinds:
-        if kind.endswith("..."):
-            if not words:
-                raise _Wrong(f"usage: {name} {verb.usage}")
-            return (*args, " ".join(words)), []
-        if not words or (kind.endswith("?") and "=" in words[0]):
-            if kind.endswith("?"):
-                break
-            raise _Wrong(f"usage: {name} {verb.usage}")
-        check, expected = _KINDS[kind.rstrip("?")]
-        if not check(words[0]):
-            raise _Wrong(f"{words[0]!r} is not {expected}")
-        args.append(words.pop(0))
-    return tuple(args), words
-
-
-def _sort_words(
-    name: str, verb: _Verb, words: list[str]
-) -> tuple[dict[str, str], tuple[Check, ...]]:
-    options: dict[str, str] = {}
-    checks: list[Check] = []
-    for word in words:
-        check = _read_check(word)
-        if check is None:
-            raise _Wrong(f"{word!r}: usage: {name} {verb.usage}")
-        if verb.checks:
-            checks.append(check)
-        elif check.path in verb.options and check.comparison == "=":
-            options[check.path] = check.text
+    def _note(self, node: Node, reason: str) -> None:
+        line = line_of(node)
+        if line:
+            where = f"{self._where}:{line}"
         else:
-            raise _Wrong(f"{word!r}: usage: {name} {verb.usage}")
-    _check_options(options)
-    return options, tuple(checks)
+            where = f"step {self._step}" if self._step else "scenario"
+        self._problems.append((line or self._step, f"{where}: {reason}"))
+
+    def _tolerant(self, parts: Iterator[Any]) -> Iterator[Any]:
+        try:
+            yield from parts
+        except Wrong as e:
+            self._note(e.node, str(e))
+
+    def _checked(self, node: Node, name: str, kind: str) -> Any:
+        """
+        The value of a node; what is wrong with it is noted.
+        """
+        check, expected = _KINDS[kind]
+        try:
+            value = plain(node)
+            if not check(value):
+                raise Wrong(node, f"{name}: {value!r:.60} is not {expected}")
+            _check_variables(node, value)
+        except Wrong as e:
+            self._note(e.node, str(e))
+            return None
+        return value
+
+    def _keys(self, node: Node) -> Iterator[tuple[str, str]]:
+        for name, key, value in self._tolerant(pairs(node, "keys")):
+            if name not in STANDARD:
+                self._note(key, f"{name!r:.60} is no configuration key")
+            else:
+                yield name, _written(plain(value))
+
+    def _steps(self, node: Node) -> Iterator[Step]:
+        try:
+            listed = items(node, "steps")
+        except Wrong as e:
+            self._note(e.node, str(e))
+            return
+        for number, item in enumerate(listed, 1):
+            self._step = number
+            try:
+                yield self._read_step(item, number)
+            except Wrong as e:
+                self._note(e.node, str(e))
+        self._step = 0
+
+    def _read_step(self, node: Node, number: int) -> Step:
+        """
+        @raise Wrong: it is none.
+        """
+        word, key, main, others = _split(node)
+        verb = VERBS.get(word)
+        if verb is None:
+            there = ", ".join(VERBS)
+            raise Wrong(key, f"no step {word!r:.40}; there are: {there}")
+        step: dict[str, Any] = {"options": {}}
+        if main is not None and not verb.kind:
+            raise Wrong(main, f"{word} stands alone")
+        if main is not None:
+            step["main"] = self._checked(main, word, verb.kind)
+        elif verb.kind:
+            expected = _KINDS[verb.kind][1]
+            raise Wrong(key, f"{word}: what is missing is {expected}")
+        for name, where, value in others:
+            self._read_option(word, verb, name, where, value, step)
+        self._check_complete(word, verb, key, step)
+        return Step(line_of(node), number, word, **step)
+
+    def _read_option(
+        self,
+        word: str,
+        verb: _Verb,
+        name: str,
+        key: Node,
+        value: Node,
+        step: dict[str, Any],
+    ) -> None:
+        if name in verb.options:
+            kind = verb.options[name].rstrip("!")
+            step["options"][name] = self._checked(value, name, kind)
+        elif name == "with" and verb.checks:
+            payload = self._checked(value, name, "payload")
+            step["checks"] = tuple(_checks(payload or {}))
+        elif name == "within" and verb.waits:
+            step["within"] = self._checked(value, name, "number")
+        else:
+            known = [*verb.options, *["with"] * verb.checks]
+            known += ["within"] * verb.waits
+            raise Wrong(
+                key,
+                f"{name!r:.40} does not belong to {word}; what does: "
+                f"{', '.join(known) or 'nothing'}",
+            )
+
+    def _check_complete(
+        self, word: str, verb: _Verb, key: Node, step: dict[str, Any]
+    ) -> None:
+        for name, kind in verb.options.items():
+            if kind.endswith("!") and name not in step["options"]:
+                expected = _KINDS[kind.rstrip("!")][1]
+                raise Wrong(key, f"{word} needs {name!r}: {expected}")
 
 
-def _check_options(options: Mapping[str, str]) -> None:
-    for name, text in options.items():
-        if name == "voltage":
-            if text not in ("AC", "DC"):
-                raise _Wrong(f"voltage={text} is neither AC nor DC")
-        elif not _is_number(text) or not float(text):
-            raise _Wrong(f"{name}={text} is no number above 0")
+_Member = tuple[str, Node, Node]
 
 
-def _read_check(word: str) -> Check | None:
-    for comparison in COMPARISONS:
-        path, found, text = word.partition(comparison)
-        if found and path and text:
-            return Check(path, comparison, text)
-    return None
-
-
-def _checked_body(body: str) -> str:
-    try:
-        parsed = orjson.loads(fill_in(body, dict.fromkeys(VARIABLES, "0")))
-    except ValueError as e:
-        raise _Wrong(f"not JSON: {e}") from None
-    if not isinstance(parsed, dict):
-        raise _Wrong("not a JSON object")
-    return body
-
-
-def fill_in(text: str, values: Mapping[str, object]) -> str:
+def _split(node: Node) -> tuple[str, Node, Node | None, list[_Member]]:
     """
-    >>> fill_in("$tag at $identity", {"tag": "A", "identity": "CP1"})
-    'A at CP1'
+    The verb of a step, what stands behind it, and what is beside it.
+
+    @raise Wrong: it is no step.
     """
-    for name, value in values.items():
-        text = text.replace(f"${name}", str(value))
-    return text
+    if isinstance(node, ScalarNode):
+        return str(node.value), node, None, []
+    members = list(pairs(node, "a step"))
+    # A verb may be an option as well: the step is what stands first.
+    for member in members:
+        if member[0] in VERBS:
+            others = [one for one in members if one is not member]
+            return *member, others
+    if not members:
+        raise Wrong(node, "an empty step")
+    return *members[0], members[1:]
+
+
+def _check_variables(node: Node, value: Any) -> None:
+    for name in re.findall(r"\$(\w+)", str(value)):
+        if name not in VARIABLES:
+            known = ", ".join(f"${known}" for known in VARIABLES)
+            raise Wrong(node, f"no ${name}; there are: {known}")
+
+
+def _checks(expected: Any, path: str = "") -> Iterator[Check]:
+    """
+    >>> list(_checks({"a": {"b": ">= 1"}}))
+    [Check(path='a.b', comparison='>=', text='1')]
+    """
+    if isinstance(expected, dict):
+        for name, value in expected.items():
+            yield from _checks(value, f"{path}.{name}".lstrip("."))
+    elif isinstance(expected, list):
+        for index, value in enumerate(expected):
+            yield from _checks(value, f"{path}.{index}".lstrip("."))
+    else:
+        text = _written(expected)
+        comparison = next(c for c in COMPARISONS if text.startswith(c))
+        yield Check(path, comparison, text[len(comparison) :].strip())
+
+
+def fill_in(value: Any, values: Mapping[str, object]) -> Any:
+    """
+    A variable that stands alone keeps its kind.
+
+    >>> fill_in(["$tag at $identity", "$transaction"],
+    ...         {"tag": "A", "identity": "CP1", "transaction": 7})
+    ['A at CP1', 7]
+    """
+    if isinstance(value, dict):
+        return {name: fill_in(v, values) for name, v in value.items()}
+    if isinstance(value, list):
+        return [fill_in(one, values) for one in value]
+    if not isinstance(value, str) or "$" not in value:
+        return value
+    if value[1:] in values:
+        return values[value[1:]]
+    for name, text in values.items():
+        value = value.replace(f"${name}", str(text))
+    return value
 
 
 # Who gives the commands of a scenario

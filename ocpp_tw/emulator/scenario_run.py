@@ -4,7 +4,7 @@ Running scenarios, and reporting how they went.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -23,6 +23,7 @@ from .faults import Faults
 from .keys import Given
 from .meter import Vehicle
 from .scenario import Check, Operator, Scenario, Step, fill_in, no_operator
+from .scenario_files import FileServer
 from .websocket import Backoff, Connection, Lines
 
 
@@ -141,19 +142,17 @@ class Run:
         seed: int = 0,
         files: Files | None = None,
     ) -> None:
-        settings = {step.verb: step for step in scenario.settings}
-        speed = float(_said(settings, "speed", speed))
-        self._seed = int(_said(settings, "seed", seed))
+        self._seed = seed if scenario.seed is None else scenario.seed
         self._scenario = scenario
         self._reactor = reactor
         self._operator = operator
         self._random = Random(f"{self._seed} {scenario.name}")
         self._tag = f"T{self._random.getrandbits(40):010X}"
-        self._strict = False
+        self._files: FileServer | None = None
         self.transcript = _Transcript()
         self.station = ChargePoint(
-            _configured(config, scenario.settings),
-            FastClock(reactor, speed),
+            _configured(config, scenario),
+            FastClock(reactor, scenario.speed or speed),
             seed=self._seed,
             habits=Habits(plugs=False),
             files=files,
@@ -168,14 +167,16 @@ class Run:
         Take each step; stop at the first that fails.
         """
         began, failure = self._reactor.seconds(), None
+        if self._scenario.mentions("files") and self.station.files is None:
+            self._files = FileServer(self._reactor)
         for step in self._scenario.steps:
             try:
                 await self._take(step)
             except (Failed, OCPPError, ValueError) as e:
-                failure = f"line {step.line}: {step.text}: {e}"
+                failure = f"{step}: {e}"
                 break
         findings = self.station.findings.lines()
-        if failure is None and self._strict and findings:
+        if failure is None and self._scenario.strict and findings:
             failure = "; ".join(findings)
         await self._leave()
         seconds = self._reactor.seconds() - began
@@ -186,29 +187,31 @@ class Run:
         if self._connection is not None:
             gone = self._connection.stop()
             await gone.addTimeout(5, self._reactor, lambda r, t: None)
+        if self._files is not None:
+            await self._files.stop()
 
     async def _take(self, step: Step) -> None:
         name = step.verb.replace("-", "_")
-        args = [self._fill_in(arg) for arg in step.args]
+        args = () if step.main is None else (self._fill_in(step.main),)
         done = getattr(self, f"_step_{name}")(step, *args)
         if done is not None:
             await done
 
-    def _fill_in(self, text: str) -> str:
+    def _fill_in(self, value: Any) -> Any:
         return fill_in(
-            text,
+            value,
             {
                 "identity": self.station.identity,
                 "tag": self._tag,
                 "transaction": self.transcript.transaction(),
                 "time": iso(self.station.now + 3600),
+                "files": self._files.url if self._files else "http://files",
             },
         )
 
     def _body(self, step: Step) -> dict[str, Any]:
-        body = self._fill_in(step.body or "{}")
-        parsed: dict[str, Any] = orjson.loads(body)
-        return parsed
+        body: dict[str, Any] = self._fill_in(step.options.get("payload", {}))
+        return body
 
     async def _until(
         self, step: Step, is_so: Callable[[], bool], why: Callable[[], str]
@@ -224,7 +227,7 @@ class Run:
 
     def _check(self, checks: Sequence[Check], payload: Any) -> None:
         for check in checks:
-            check = evolve(check, text=self._fill_in(check.text))
+            check = evolve(check, text=str(self._fill_in(check.text)))
             failure = check.fails(payload)
             if failure is not None:
                 raise Failed(f"{failure}: {orjson.dumps(payload).decode()}")
@@ -249,43 +252,37 @@ class Run:
         else:
             self.station.restore_power()
 
-    def _step_wire(
-        self, step: Step, name: str, amount: str | None = None
-    ) -> None:
+    def _step_wire(self, step: Step, name: str) -> None:
         if self._faults is None:
             raise Failed("it was never connected")
-        self._faults.happen(name, None if amount is None else float(amount))
+        self._faults.happen(name, step.options.get("amount"))
 
     # What people and vehicles do
 
-    def _step_plug(self, step: Step, number: str) -> None:
-        given = {name: float(text) for name, text in step.options.items()}
-        self.station.plug(int(number), Vehicle(**given) if given else None)
+    def _step_plug(self, step: Step, number: int) -> None:
+        given = {name: float(value) for name, value in step.options.items()}
+        self.station.plug(number, Vehicle(**given) if given else None)
 
-    def _step_unplug(self, step: Step, number: str) -> None:
-        self.station.unplug(int(number))
+    def _step_unplug(self, step: Step, number: int) -> None:
+        self.station.unplug(number)
 
-    async def _step_tag(
-        self, step: Step, tag: str, number: str | None = None
-    ) -> None:
-        await self.station.present_tag(tag, int(number) if number else None)
+    async def _step_tag(self, step: Step, tag: str) -> None:
+        await self.station.present_tag(tag, step.options.get("connector"))
 
-    def _step_suspend(self, step: Step, number: str) -> None:
-        self.station.suspend(int(number))
+    def _step_suspend(self, step: Step, number: int) -> None:
+        self.station.suspend(number)
 
-    def _step_resume(self, step: Step, number: str) -> None:
-        self.station.resume(int(number))
+    def _step_resume(self, step: Step, number: int) -> None:
+        self.station.resume(number)
 
-    def _step_fault(
-        self, step: Step, number: str, error: str = "OtherError"
-    ) -> None:
-        self.station.fault(int(number), error)
+    def _step_fault(self, step: Step, number: int) -> None:
+        self.station.fault(number, step.options.get("error", "OtherError"))
 
-    def _step_recover(self, step: Step, number: str) -> None:
-        self.station.recover(int(number))
+    def _step_recover(self, step: Step, number: int) -> None:
+        self.station.recover(number)
 
-    def _step_wait(self, step: Step, seconds: str) -> Deferred[None]:
-        return deferLater(self.station.clock, float(seconds), lambda: None)
+    def _step_wait(self, step: Step, seconds: float) -> Deferred[None]:
+        return deferLater(self.station.clock, seconds, lambda: None)
 
     # What is said
 
@@ -341,61 +338,45 @@ class Run:
 
     # What is
 
-    async def _step_status(self, step: Step, number: str, status: str) -> None:
-        connector = self.station.connectors[int(number)]
+    async def _step_status(self, step: Step, number: int) -> None:
+        status = step.options["is"]
+        connector = self.station.connectors.get(number)
+        if connector is None:
+            raise Failed(f"there is no connector {number}")
         await self._until(
             step,
             lambda: connector.status == status,
             lambda: f"connector {number} is {connector.status}",
         )
 
-    def _step_energy(self, step: Step, number: str, least: str) -> None:
-        meter = self.station.connector(int(number)).meter
+    def _step_energy(self, step: Step, number: int) -> None:
+        meter = self.station.connector(number).meter
         meter.advance(self.station.now)
-        if meter.energy < float(least):
+        if meter.energy < step.options["least"]:
             raise Failed(f"the meter shows {meter.energy:.1f} Wh")
 
-    async def _step_queued(self, step: Step, count: str) -> None:
+    async def _step_queued(self, step: Step, count: int) -> None:
         outbox = self.station.outbox
         await self._until(
             step,
-            lambda: len(outbox) == int(count),
+            lambda: len(outbox) == count,
             lambda: f"{len(outbox)} messages wait",
         )
 
-    def _step_strict(self, step: Step) -> None:
-        self._strict = True
 
-
-def _said(settings: Mapping[str, Step], verb: str, default: Any) -> Any:
-    return settings[verb].args[0] if verb in settings else default
-
-
-def _configured(
-    config: StationConfig, settings: Sequence[Step]
-) -> StationConfig:
+def _configured(config: StationConfig, scenario: Scenario) -> StationConfig:
     """
     The station of a scenario.
     """
-    keys = dict(config.keys)
-    for step in settings:
-        if step.verb == "key":
-            keys[step.args[0]] = Given(step.args[1])
-        elif step.verb == "connectors":
-            config = evolve(config, connectors=_connectors(step))
-    return evolve(config, keys=keys)
-
-
-def _connectors(step: Step) -> tuple[ConnectorConfig, ...]:
-    power = step.options.get("power")
-    return tuple(
-        ConnectorConfig(
-            number,
-            step.options.get("voltage", "AC"),
-            power=float(power) if power else None,
-        )
-        for number in range(1, min(int(step.args[0]), 100) + 1)
+    keys = {name: Given(text) for name, text in scenario.keys.items()}
+    config = evolve(config, keys={**config.keys, **keys})
+    if scenario.connectors is None:
+        return config
+    connectors = tuple(
+        ConnectorConfig(number, scenario.voltage, power=scenario.power)
+        for number in range(1, scenario.connectors + 1)
     )
+    return evolve(config, connectors=connectors)
 
 
 async def run_all(

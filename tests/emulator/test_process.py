@@ -146,8 +146,9 @@ class TLSTests(TestCase):
         self.ca = self.make("ca")
         self.make("server", "ca")
         self.make("client", "ca")
-        (self.folder / "boot.scenario").write_text(
-            "connect\nanswered BootNotification status=Accepted within 4\n"
+        (self.folder / "boot.yaml").write_text(
+            "steps:\n- connect\n- answered: BootNotification\n"
+            "  with: {status: Accepted}\n  within: 4\n"
         )
 
     def make(self, name: str, issuer: str = "") -> Any:
@@ -201,7 +202,7 @@ class TLSTests(TestCase):
     def boot(self, *options: str) -> subprocess.CompletedProcess[str]:
         return ocpp_cp(
             "scenario",
-            str(self.folder / "boot.scenario"),
+            str(self.folder / "boot.yaml"),
             "--url",
             f"wss://localhost:{self.server.port}/ocpp",
             *options,
