@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field, fields, frozen
 
 from .errors import BadRequest, UnknownStation
 from .interfaces import IStation
@@ -175,6 +175,15 @@ class Known:
             return "it is registered, but never connected"
         why = f" ({self.disconnected_why})" if self.disconnected_why else ""
         return f"it was last seen {iso(self.seen)}{why}"
+
+    def take_over(self, other: Known) -> None:
+        """
+        Know what somebody else knows of the same station.
+        """
+        for attribute in fields(Known):
+            if attribute.name not in ("identity", "station"):
+                value = getattr(other, attribute.name)
+                setattr(self, attribute.name, value)
 
     def as_json(self) -> dict[str, Any]:
         """

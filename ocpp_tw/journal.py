@@ -193,6 +193,10 @@ class Journal(Service):
         self.note: Callable[[Entry], None]
         self.also_tell(None)
         self.events = Events(reactor, self.fleet, self._messages.backlog)
+        self.save_every = SAVE
+        #: Tells other workers what is known, and what is no more.
+        self.share: Callable[[list[Known]], None] = lambda changed: None
+        self.forgot: Callable[[str], None] = lambda identity: None
         self._saving = LoopingCall(self.save)
         self._pruning = LoopingCall(self._prune)
         self._saving.clock = self._pruning.clock = reactor
@@ -211,7 +215,7 @@ class Journal(Service):
         for station in self.database.read_now(_stations):
             self.fleet.add(station)
         self._messages.start()
-        self._saving.start(SAVE, now=False)
+        self._saving.start(self.save_every, now=False)
         self._pruning.start(PRUNE, now=False)
 
     def stopService(self) -> Deferred[None]:
@@ -277,10 +281,11 @@ class Journal(Service):
         Keep the stations that have changed.
         """
         unsaved, self.fleet.unsaved = self.fleet.unsaved, set()
-        for identity in unsaved:
-            known = self.fleet.get(identity)
-            if known is not None:
-                self.keep(known)
+        found = (self.fleet.get(identity) for identity in unsaved)
+        changed = [known for known in found if known is not None]
+        for known in changed:
+            self.keep(known)
+        self.share(changed)
 
     async def change(self, identity: str, body: Mapping[str, Any]) -> Known:
         """
@@ -289,6 +294,7 @@ class Journal(Service):
         @raise BadRequest: the body makes no sense.
         """
         known = self.fleet.change(identity, body)
+        self.share([known])
         await self.database.append(_STATION, [_row(known)])
         return known
 
@@ -297,6 +303,7 @@ class Journal(Service):
         @raise UnknownStation: there was nothing to forget.
         """
         self.fleet.forget(identity)
+        self.forgot(identity)
         await self.database.write(
             lambda db: (
                 db.execute(
@@ -405,10 +412,10 @@ def _row(known: Known) -> tuple[str, str]:
 
 def _stations(db: sqlite3.Connection) -> list[Known]:
     rows = db.execute("SELECT known FROM stations")
-    return [_known(orjson.loads(known)) for (known,) in rows]
+    return [known_from(orjson.loads(known)) for (known,) in rows]
 
 
-def _known(kept: Mapping[str, Any]) -> Known:
+def known_from(kept: Mapping[str, Any]) -> Known:
     """
     A station as it was kept; see L{Known.as_json}.
     """

@@ -5,8 +5,8 @@ Where stations, backend and operators meet.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
@@ -156,6 +156,16 @@ class ILiveStation(IStation):
     )
 
 
+class INeighbours(Protocol):
+    """
+    The other workers.
+    """
+
+    def connected(self, station: ILiveStation) -> None: ...
+
+    def disconnected(self, station: ILiveStation) -> None: ...
+
+
 @implementer(ICentralSystem)
 class Router:
     """
@@ -193,6 +203,8 @@ class Router:
         self.refusals: Counter[int] = Counter()
         self.backend_seconds = Histogram()
         self._stations: dict[str, ILiveStation] = {}
+        #: Tells other workers who has connected, where there are others.
+        self.neighbours: INeighbours | None = None
         self._awaiting_silence: list[Deferred[None]] = []
 
     # Who is there
@@ -220,6 +232,22 @@ class Router:
 
     def stations(self) -> Iterable[IStation]:
         return list(self._stations.values())
+
+    @property
+    def ours(self) -> Mapping[str, ILiveStation]:
+        """
+        The stations that are connected to this process, by identity.
+        """
+        return self._stations
+
+    def give_up(self, identity: str) -> None:
+        """
+        A station has connected to another worker; ours was before that.
+        """
+        old = self._stations.pop(identity, None)
+        if old is not None:
+            self.log.info("{station} is with another worker", station=old)
+            old.close(POLICY_VIOLATION, "replaced by a newer connection")
 
     def deserted(self) -> Deferred[None]:
         """
@@ -318,6 +346,8 @@ class Router:
         else:
             self.log.info("{station} connected", station=station)
         self.journal.events.connected(station)
+        if self.neighbours is not None:
+            self.neighbours.connected(station)
         self.backend.station_connected(station)
 
     def disconnected(self, station: ILiveStation, why: str) -> None:
@@ -333,6 +363,8 @@ class Router:
             known.disconnected_why = why
             self.fleet.unsaved.add(station.identity)
             self.journal.events.disconnected(station, why)
+            if self.neighbours is not None:
+                self.neighbours.disconnected(station)
         if not self._stations:
             waiting, self._awaiting_silence = self._awaiting_silence, []
             for deserted in waiting:
@@ -511,6 +543,9 @@ class Router:
         station = self._stations.get(identity)
         if station is None:
             known = self.fleet.known(identity)
+            if known.station is not None:
+                # Another worker has it, and asks it as we would.
+                return await known.station.call(action, payload, timeout)
             raise StationNotConnected(
                 f'station "{identity}" is not connected; {known.whereabouts}'
             )

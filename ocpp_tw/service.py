@@ -345,11 +345,14 @@ class CentralSystem(MultiService):
         """
         # Ours end their transactions while somebody answers them.
         await self.emulator.leave()
+        await self._stop_listening()
+        for station in self.router.stations():
+            station.close(GOING_AWAY, "the central system stops")
+
+    async def _stop_listening(self) -> None:
         ports, self._ports = self._ports, []
         self.front.admission.close()
         await _close(ports)
-        for station in self.router.stations():
-            station.close(GOING_AWAY, "the central system stops")
 
     def stopService(self) -> Deferred[None]:
         """
@@ -451,13 +454,13 @@ class Signals(Service):
     def __init__(
         self, calls: dict[signal.Signals, Callable[[], object]], reactor: Any
     ) -> None:
-        self._calls = calls
+        self.calls = calls
         self._reactor = reactor
         self._installed: list[_Installed] = []
 
     def startService(self) -> None:
         super().startService()
-        for number in self._calls:
+        for number in self.calls:
             before = signal.signal(number, self._received)
             self._installed.append(_Installed(number, before))
 
@@ -469,4 +472,4 @@ class Signals(Service):
             signal.signal(installed.number, signal.SIG_IGN)
 
     def _received(self, number: int, frame: object) -> None:
-        self._reactor.callFromThread(self._calls[signal.Signals(number)])
+        self._reactor.callFromThread(self.calls[signal.Signals(number)])

@@ -191,6 +191,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     from .service import CentralSystem, EmulatorAlone
+    from .workers.master import has_master
 
     loaded: config.Config = options["loaded"]
     try:
@@ -201,10 +202,28 @@ def makeService(options: Options) -> IService:
         if loaded.emulator.enable and not loaded.main.master:
             alone: IService = EmulatorAlone(options["load"], reactor)
             return alone
+        if has_master(loaded):
+            return _master(options, reactor, logs)
         service = CentralSystem(options["load"], reactor, logs, files)
         # Now, while somebody reads what we say.
         with acting_as(owner):
             service.try_out()
     except BadConfig as e:
         raise SystemExit(f"twistd cs: {e}") from None
+    return service
+
+
+def _master(options: Options, reactor: Any, logs: Logs) -> IService:
+    """
+    Several processes: this one begins the others.
+    """
+    from setproctitle import setproctitle
+
+    from .workers.master import Master
+    from .workers.worker import Role
+
+    path, folder = options["config"] or "", os.getcwd()
+    role = Role(0, path, folder, options.log_by_default)
+    service: IService = Master(options["load"], role, reactor, logs)
+    setproctitle(f"cs: master process {' '.join(sys.argv)}")
     return service

@@ -58,7 +58,19 @@ ALLOWED = {
         *("journal", "logs", "metrics", "plugin", "router", "system", "tls"),
         "transports",
     ],
-    "tap": ["config", "errors", "logs", "plugin", "service", "system"],
+    "workers": [
+        *("config", "errors", "fleet", "interfaces", "journal", "logs"),
+        *("ocpp", "router", "service", "system"),
+    ],
+    "tap": [
+        "config",
+        "errors",
+        "logs",
+        "plugin",
+        "service",
+        "system",
+        "workers",
+    ],
 }
 
 #: What the standard as values needs: nothing that waits or listens.

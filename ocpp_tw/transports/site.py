@@ -4,13 +4,14 @@ The tree of resources on our one port.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import orjson
+from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import NOT_DONE_YET, Request, Site
 from twisted.web.static import File
 
 from ..ocpp.versions import Version
@@ -35,6 +36,10 @@ CAREFUL = {
         "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
 }
+
+
+#: What Prometheus reads.
+FIGURES = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Visit(Request):
@@ -68,6 +73,9 @@ class Visit(Request):
     def requestReceived(
         self, command: bytes, path: bytes, version: bytes
     ) -> None:
+        if self.channel.factory.draining:
+            self.channel.persistent = False
+            self.responseHeaders.setRawHeaders("Connection", ["close"])
         if self._left >= 0:
             super().requestReceived(command, path, version)
 
@@ -114,15 +122,23 @@ class Figures(Resource):
 
     isLeaf = True
 
-    def __init__(self, text: Callable[[], bytes]) -> None:
+    def __init__(self, text: Callable[[], Awaitable[bytes]]) -> None:
         super().__init__()
         self._text = text
 
-    def render_GET(self, request: IRequest) -> bytes:
-        request.setHeader(
-            "Content-Type", "text/plain; version=0.0.4; charset=utf-8"
-        )
-        return self._text()
+    def render_GET(self, request: IRequest) -> Any:
+        gone: list[object] = []
+        request.notifyFinish().addBoth(gone.append)  # type: ignore[attr-defined]
+
+        async def answer() -> None:
+            text = await self._text()
+            if not gone:
+                request.setHeader("Content-Type", FIGURES)
+                request.write(text)
+                request.finish()
+
+        Deferred.fromCoroutine(answer())
+        return NOT_DONE_YET
 
 
 class Root(Resource):
@@ -154,7 +170,12 @@ class Root(Resource):
 class Door(Site):
     """
     A site that tells of connections, and of requests that were answered.
+
+    @ivar draining: whether clients are to come again by a new connection.
+    @ivar visitors: whether any have come lately who may still be here.
     """
+
+    draining = visitors = False
 
     def __init__(
         self,
@@ -169,6 +190,7 @@ class Door(Site):
 
     def buildProtocol(self, address: Any) -> Any:
         self._came()
+        self.visitors = True
         return super().buildProtocol(address)
 
     def log(self, request: Any) -> None:
@@ -227,7 +249,13 @@ class Front:
         """
         return self._router.owed > self.admission.rate
 
-    def show_metrics(self, text: Callable[[], bytes]) -> None:
+    def count_workers(self, count: Callable[[], int]) -> None:
+        """
+        There are several of us.
+        """
+        self._api.about.workers = count
+
+    def show_metrics(self, text: Callable[[], Awaitable[bytes]]) -> None:
         """
         Show figures, in the format of Prometheus.
         """

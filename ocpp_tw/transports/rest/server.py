@@ -4,6 +4,7 @@ What is known of ourselves.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -18,6 +19,7 @@ from .shapes import NAMED
 
 class Server:
     """
+    @ivar workers: tells how many processes we are.
     @ivar backend: how the configuration names the backend in use.
     """
 
@@ -26,6 +28,7 @@ class Server:
     def __init__(self, router: Router, clock: IReactorTime) -> None:
         self._router = router
         self._seconds = clock.seconds
+        self.workers: Callable[[], int] = lambda: 1
         self._since = clock.seconds()
         self.routes = [
             Route("GET", "/server", self.server, gives=NAMED["Server"])
@@ -40,7 +43,7 @@ class Server:
             "version": __version__,
             "uptime": round(self._seconds() - self._since, 3),
             "backend": self.backend or None,
-            "workers": 1,
+            "workers": self.workers(),
             "counts": self._counts(),
         }
 
@@ -48,7 +51,9 @@ class Server:
         database = self._router.journal.database
         return {
             "stationsKnown": len(self._router.fleet),
-            "stationsConnected": len(list(self._router.stations())),
+            "stationsConnected": sum(
+                known.station is not None for known in self._router.fleet
+            ),
             "journalBacklog": database.backlog,
             "journalDropped": database.dropped,
         }
