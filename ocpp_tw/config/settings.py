@@ -530,7 +530,7 @@ class Postgres:
         FilePath(optional=True), "", "A file for what concerns it."
     )
     soap: str = setting(
-        Choice(["server", "functions"]),
+        Choice(["server", "database"]),
         "server",
         "Who reads and writes the envelopes of SOAP stations: we do, and ask "
         "ocpp.Parse, or ocpp.ParseXML and its companions.",

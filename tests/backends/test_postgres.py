@@ -842,7 +842,7 @@ class SoapTests(PostgresTestCase):
         """
         A station's envelopes are answered as the standard wants it.
         """
-        backend = self.started(soap="functions")
+        backend = self.started(soap="database")
         self.assertTrue(backend.wants_envelopes)
         for version in (Version.V15, Version.V16):
             of = service(version, CENTRAL_SYSTEM)

@@ -255,7 +255,7 @@ def make_backend(
         connector,
         central_system,
         reactor,
-        wants_envelopes=settings["soap"] == "functions",
+        wants_envelopes=settings["soap"] == "database",
     )
     if settings["log"]:
         LogFile(settings["log"]).setServiceParent(backend)
