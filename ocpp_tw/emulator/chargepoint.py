@@ -24,7 +24,7 @@ from ..errors import (
     StationNotConnected,
 )
 from ..ocpp.messages import Call, Payload
-from ..peer import Answer, Peer
+from ..peer import Answer
 from . import memory, profiles
 from .authorization import (
     AuthorizationCache,
@@ -68,10 +68,34 @@ PATIENCE = 5.0
 MOST_DATA = 500
 
 
+class Conversation(Protocol):
+    """
+    What is said with the central system: a L{ocpp_tw.peer.Peer}, or what is
+    like one over SOAP.
+    """
+
+    async def call(
+        self, action: str, payload: Payload, timeout: float | None = None
+    ) -> Payload:
+        """
+        Ask, and wait for the answer; see L{ocpp_tw.peer.Peer.call}.
+        """
+
+    async def settled(self) -> None:
+        """
+        Wait until every Call that was begun by now was answered, or failed.
+        """
+
+
 class Line(Protocol):
     """
     What leads to the central system.
     """
+
+    def stop(self, reason: str = ...) -> Deferred[None]:
+        """
+        Say goodbye for good.
+        """
 
     def again(self, delay: float = 1.0) -> None:
         """
@@ -196,7 +220,7 @@ class ChargePoint:
         #: What others do at this charge point, by the names in its agenda.
         self.errands: Mapping[str, Callable[[int], None]] | None = None
         self._drained: Deferred[None] | None = None
-        self._peer: Peer | None = None
+        self._peer: Conversation | None = None
         self._rebooted = True
         self._furnish(self.state.load())
 
@@ -283,7 +307,7 @@ class ChargePoint:
 
     # The line
 
-    def connected(self, peer: Peer) -> None:
+    def connected(self, peer: Conversation) -> None:
         """
         There is a conversation with the central system.
         """

@@ -47,7 +47,7 @@ PATIENCE = 60
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog="ocpp-cp", description="Emulated charge points of OCPP 1.6-J."
+        prog="ocpp-cp", description="Emulated charge points of OCPP 1.x."
     )
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run one charge point")
@@ -81,6 +81,12 @@ def _parser() -> ArgumentParser:
 
 def _add_common(parser: ArgumentParser) -> None:
     parser.add_argument("--url", default="ws://localhost:9220/ocpp")
+    parser.add_argument(
+        "--version",
+        dest="ocpp_version",
+        choices=("1.2", "1.5", "1.6"),
+        help="of OCPP; 1.2 and 1.5 over SOAP only (http://...)",
+    )
     parser.add_argument("--connectors", type=int, default=1)
     parser.add_argument("--voltage", choices=("AC", "DC"), default="AC")
     parser.add_argument("--power", type=float, help="W of each connector")
@@ -136,6 +142,8 @@ def _keys(options: Namespace) -> dict[str, Given]:
         keys[name] = Given(value)
     if options.password:
         keys["AuthorizationKey"] = Given(options.password)
+    if options.ocpp_version:
+        keys["OcppVersion"] = Given(options.ocpp_version)
     return keys
 
 
@@ -163,7 +171,7 @@ def station_config(options: Namespace) -> StationConfig:
         ca=options.ca,
         certificate=options.certificate,
         private_key=options.private_key,
-    )
+    ).check()
 
 
 def fleet_plan(options: Namespace) -> FleetPlan:

@@ -20,6 +20,7 @@ import orjson
 from attrs import evolve, frozen
 
 from ..errors import BadConfig
+from ..ocpp.versions import Version
 from .keys import Given
 
 
@@ -83,6 +84,33 @@ class StationConfig:
     ca: Path | None = None
     certificate: Path | None = None
     private_key: Path | None = None
+
+    @property
+    def is_soap(self) -> bool:
+        """
+        Whether it speaks OCPP-S, and not OCPP-J.
+        """
+        return self.url.startswith(("http://", "https://"))
+
+    @property
+    def version(self) -> Version:
+        return Version(self.keys.get("OcppVersion", _NEWEST).value)
+
+    def check(self) -> StationConfig:
+        """
+        @raise BadConfig: it cannot speak that version there.
+        """
+        version = self.keys.get("OcppVersion", _NEWEST).value
+        spoken = ("1.2", "1.5", "1.6") if self.is_soap else ("1.6",)
+        if version not in spoken:
+            raise _Broken(
+                f"OcppVersion: {version!r:.40} is none of "
+                f"{', '.join(spoken)}, which are spoken at {self.url}"
+            )
+        return self
+
+
+_NEWEST = Given("1.6")
 
 
 class _Broken(BadConfig):
@@ -183,7 +211,7 @@ def read_source(source: Any, name: str) -> StationConfig:
         url=checked_url(url.value),
         connectors=_read_connectors(source),
         keys=keys,
-    )
+    ).check()
 
 
 def _read(source: Any, folder: Path) -> StationConfig:
@@ -222,9 +250,11 @@ def checked_url(url: str) -> str:
         port = parts.port
     except ValueError as e:
         raise _Broken(f"CentralSystemURL: {url!r:.200}: {e}") from None
-    if parts.scheme not in ("ws", "wss") or not parts.hostname or port == 0:
+    schemes = ("ws", "wss", "http", "https")
+    if parts.scheme not in schemes or not parts.hostname or port == 0:
         raise _Broken(
-            f"CentralSystemURL: {url!r:.200} is not ws:// or wss:// and a host"
+            f"CentralSystemURL: {url!r:.200} is not ws:// or wss:// (or "
+            "http:// or https:// for SOAP) and a host"
         )
     if parts.query or parts.fragment:
         raise _Broken(f"CentralSystemURL: {url!r:.200} has a ? or # in it")

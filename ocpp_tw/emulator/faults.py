@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from ..errors import BadRequest
+from .chargepoint import Line
 from .websocket import ChargePointProtocol, Connection, masked_frame
 
 
@@ -39,14 +40,17 @@ class Faults:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Line,
         rates: Mapping[str, float] | None = None,
         seed: int = 0,
     ) -> None:
         """
         @param rates: the part of the frames that a fault of L{ON_FRAMES}
             befalls, by its name; from 0 to 1.
+        @raise BadRequest: it is none of a WebSocket.
         """
+        if not isinstance(connection, Connection):
+            raise BadRequest("there are no faults on the wire over SOAP")
         for name in rates or {}:
             _check(name, ON_FRAMES)
         self.connection = connection

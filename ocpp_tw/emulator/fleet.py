@@ -16,14 +16,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from ..errors import BadConfig
-from .chargepoint import ChargePoint
+from .chargepoint import ChargePoint, Line
 from .config import ConnectorConfig, StationConfig
 from .connector import CHARGING
 from .findings import Findings
 from .keys import Given
 from .sessions import RandomSessions, Rates
 from .tally import Tally
-from .websocket import Connection, Lines
+from .websocket import Lines
 
 
 #: How often stations are started, per second.
@@ -70,6 +70,7 @@ class FleetPlan:
                 f"{self.identities!r} gives every station the same identity; "
                 "CP{:05} does not"
             )
+        self.station(1).check()
 
     def station(self, number: int) -> StationConfig:
         identity = self.identity(number)
@@ -104,7 +105,7 @@ class Fleet(Service):
         self.findings = Findings()
         self.stations: list[ChargePoint] = []
         self.lives: list[RandomSessions] = []
-        self._connections: list[Connection] = []
+        self._connections: list[Line] = []
         self._lines = lines or Lines(reactor)
         self.tally = Tally(reactor.seconds, self._lines.timeout)
         self._lines.witness = self.tally.witness

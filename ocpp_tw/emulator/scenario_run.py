@@ -16,7 +16,7 @@ from twisted.internet.task import deferLater
 
 from ..errors import OCPPError
 from ..ocpp.messages import BadFrame, Call, CallError, CallResult, parse
-from .chargepoint import ChargePoint, Files, Habits
+from .chargepoint import ChargePoint, Files, Habits, Line
 from .clock import FastClock, iso
 from .config import ConnectorConfig, StationConfig
 from .faults import Faults
@@ -24,7 +24,7 @@ from .keys import Given
 from .meter import Vehicle
 from .scenario import Check, Operator, Scenario, Step, fill_in, no_operator
 from .scenario_files import FileServer
-from .websocket import Backoff, Connection, Lines
+from .websocket import Backoff, Lines
 
 
 #: How often it is looked whether what is expected has come, in seconds.
@@ -159,7 +159,7 @@ class Run:
         )
         self._lines = lines or Lines(reactor, Backoff(0.2, 2.0))
         self._lines.witness = lambda station: self.transcript
-        self._connection: Connection | None = None
+        self._connection: Line | None = None
         self._faults: Faults | None = None
 
     async def run(self) -> Result:
@@ -237,7 +237,6 @@ class Run:
     def _step_connect(self, step: Step) -> None:
         if self._connection is None:
             self._connection = self._lines.connect(self.station)
-            self._faults = Faults(self._connection, seed=self._seed)
         else:
             self._connection.again(0)
 
@@ -253,8 +252,10 @@ class Run:
             self.station.restore_power()
 
     def _step_wire(self, step: Step, name: str) -> None:
-        if self._faults is None:
+        if self._connection is None:
             raise Failed("it was never connected")
+        if self._faults is None:
+            self._faults = Faults(self._connection, seed=self._seed)
         self._faults.happen(name, step.options.get("amount"))
 
     # What people and vehicles do

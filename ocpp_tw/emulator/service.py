@@ -13,10 +13,10 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from ..errors import BadConfig, Conflict
-from .chargepoint import ChargePoint
+from .chargepoint import ChargePoint, Line
 from .config import StationConfig, read_folders
 from .state import State
-from .websocket import Connection, Lines
+from .websocket import Lines
 
 
 #: How many seconds a station has for its last words.
@@ -37,11 +37,11 @@ class EmulatedStation(Service):
     def __init__(self, station: ChargePoint, lines: Lines) -> None:
         self.station = station
         self._lines = lines
-        self._connection: Connection | None = None
+        self._connection: Line | None = None
         self.faults: Any = None
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> Line:
         """
         @raise Conflict: it has not come yet, or has left.
         """

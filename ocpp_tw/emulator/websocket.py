@@ -46,7 +46,7 @@ from twisted.python.failure import Failure
 from ..errors import BadConfig
 from ..ocpp.versions import Version
 from ..peer import BLIND, Peer, Witness
-from .chargepoint import ChargePoint
+from .chargepoint import ChargePoint, Line
 from .security import safe_of
 
 
@@ -353,15 +353,22 @@ class Lines:
             endpoint = HostnameEndpoint(reactor, host, port)
         if not is_tls:
             return endpoint
-        return wrapClientTLS(_tls(station, host), endpoint)
+        return wrapClientTLS(client_tls(station, host), endpoint)
 
-    def connect(self, station: ChargePoint) -> Connection:
+    def connect(self, station: ChargePoint) -> Line:
         """
         Lead a station to its central system, from now on.
         """
-        connection = Connection(station, self)
+        connection: Any
+        if station.config.is_soap:
+            # Most need neither it nor the types of SOAP.
+            from .soap import SoapConnection
+
+            connection = SoapConnection(station, self)
+        else:
+            connection = Connection(station, self)
         connection.start()
-        return connection
+        return connection  # type: ignore[no-any-return]
 
 
 class _ForOne(Factory):
@@ -611,7 +618,12 @@ class Connection:
             gone.callback(None)
 
 
-def _tls(station: ChargePoint, host: str) -> Any:
+def client_tls(station: ChargePoint, host: str) -> Any:
+    """
+    How a station talks TLS to that host.
+
+    @raise BadConfig: a certificate cannot be used.
+    """
     try:
         return optionsForClientTLS(
             host,

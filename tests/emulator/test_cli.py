@@ -113,7 +113,8 @@ def test_mistakes() -> None:
     What makes no sense is said in one line, and the exit status is 1.
     """
     for arguments, words in (
-        (["run", "--url", "http://localhost"], "not ws:// or wss://"),
+        (["run", "--url", "ftp://localhost"], "not ws:// or wss://"),
+        (["run", "--version", "1.5"], "none of 1.6, which"),
         (["run", "--key", "nonsense"], "not NAME=VALUE"),
         (["fleet", "--pattern", "CP"], "the same identity"),
         (["scenario", "nowhere"], "nowhere"),
