@@ -30,6 +30,7 @@ from .ocpp.actions import FROM_STATION, TO_STATION
 from .ocpp.lenient import understand
 from .ocpp.messages import Call, Payload
 from .ocpp.schemas import REQUESTS, RESPONSES, Schema, Violation, refusal
+from .ocpp.translate import NoCounterpart, is_named, translate
 from .ocpp.versions import Version
 
 
@@ -549,7 +550,7 @@ class Router:
             raise StationNotConnected(
                 f'station "{identity}" is not connected; {known.whereabouts}'
             )
-        self.check_command(station.version, action, payload)
+        action, payload = self.in_words_of(station.version, action, payload)
         try:
             answer = await station.call(action, payload, timeout)
         except CallTimedOut:
@@ -563,6 +564,30 @@ class Router:
             if noted is not None:
                 await noted
         return answer
+
+    def in_words_of(
+        self, version: Version, action: str, payload: Payload
+    ) -> tuple[str, Payload]:
+        """
+        A command as a station of that version understands it.
+
+        @raise BadRequest: it would not understand it, however it is said.
+        """
+        known = action in TO_STATION[version]
+        if known and REQUESTS[version, action].is_valid(payload):
+            return action, payload
+        reason = ""
+        try:
+            other, said = translate(version, action, payload)
+            self.check_command(version, other, said)
+            return other, said
+        except NoCounterpart as e:
+            reason = str(e) if is_named(action) else ""
+        except BadRequest as e:
+            reason = str(e)
+        if known or not reason:
+            self.check_command(version, action, payload)
+        raise BadRequest(reason)
 
     def check_command(
         self, version: Version, action: str, payload: Payload

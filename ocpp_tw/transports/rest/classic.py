@@ -19,9 +19,10 @@ from twisted.web.iweb import IRequest
 from ...errors import BadRequest, NotFound, NotKept
 from ...fleet import Known, iso
 from ...interfaces import ISeedLists, IStation
-from ...ocpp.actions import TO_STATION
 from ...ocpp.lenient import read_texts as read_by_schema
-from ...ocpp.schemas import REQUESTS
+from ...ocpp.schemas import REQUESTS, Schema
+from ...ocpp.translate import is_operation
+from ...ocpp.versions import Version
 from ...router import Router
 from .asked import (
     MOST_ITEMS,
@@ -136,7 +137,7 @@ class Classic:
         """
         note_command(request, action)
         station = self._router.fleet.known(identity).station
-        if not any(action in actions for actions in TO_STATION.values()):
+        if not is_operation(action):
             raise NotFound(f"there is no operation {action!r:.60}")
         texts = read_texts(request)
         payload = _read(request, texts, station, action)
@@ -200,9 +201,19 @@ def _read(
         for name, values in texts.items()
         if any(values) and name != "timeout"
     }
-    schema = station and REQUESTS.get((station.version, action))
-    # Without a schema nobody will be asked: the router says why.
-    return read_by_schema(given, schema) if schema else dict(given)
+    schema = station and _schema(station.version, action)
+    if schema is not None:
+        return read_by_schema(given, schema)
+    return {k: v[0] if len(v) == 1 else v for k, v in given.items()}
+
+
+def _schema(version: Version, action: str) -> Schema | None:
+    """
+    The schema of an operation, in another version if that has none.
+    """
+    versions = [version, *reversed(Version)]
+    found = (REQUESTS.get((v, action)) for v in versions)
+    return next((schema for schema in found if schema is not None), None)
 
 
 def read_json(request: IRequest) -> dict[str, Any] | None:

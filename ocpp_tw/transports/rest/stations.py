@@ -14,7 +14,7 @@ from twisted.web.server import Request
 from ...errors import BadRequest, Conflict, NotFound
 from ...fleet import Known, Settings
 from ...interfaces import Page
-from ...ocpp.actions import TO_STATION
+from ...ocpp.translate import is_operation
 from ...ocpp.versions import Version
 from ...queued import LONGEST, Queue
 from ...router import Refused, Router
@@ -213,7 +213,7 @@ class Stations:
         """
         if known.version:
             version = Version(known.version)
-            self._router.check_command(version, action, payload)
+            self._router.in_words_of(version, action, payload)
         else:
             _check_action(action)
 
@@ -291,7 +291,7 @@ def _check_action(action: str) -> None:
     """
     @raise BadRequest: no station at all would understand it.
     """
-    if not any(action in actions for actions in TO_STATION.values()):
+    if not is_operation(action):
         raise BadRequest(f"action: there is no operation {action!r:.60}")
 
 
