@@ -22,6 +22,7 @@ const PAGES = [
   ["attempts", t("Connection attempts"), "viewer"],
   ["users", t("Users and keys"), "admin"],
   ["server", t("Server"), "viewer"],
+  ["many", t("Command many stations"), null],
   ["sign-in", t("Sign in"), null],
 ];
 

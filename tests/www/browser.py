@@ -28,10 +28,7 @@ T = TypeVar("T")
 PATIENCE = 15
 
 #: What the server may lack; the pages do without.
-_NOT_YET = re.compile(
-    "api/v1/violations"
-    ".* status of (404|501)"
-)
+_NOT_YET = re.compile("api/v1/violations.* status of (404|501)")
 
 #: The program, and the Debian package that has it.
 PROGRAMS = {"chromium": "chromium", "chromedriver": "chromium-driver"}
