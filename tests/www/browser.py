@@ -4,7 +4,6 @@ A headless Chromium that shows our pages.
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable
 from tempfile import TemporaryDirectory
@@ -26,12 +25,6 @@ T = TypeVar("T")
 
 #: Seconds that a page may take to show what is expected.
 PATIENCE = 15
-
-#: What the server may lack; the pages do without.
-_NOT_YET = re.compile(
-    "api/v1/(session|events|violations|users|keys|audit|emulators)"
-    ".* status of (404|501)"
-)
 
 #: The program, and the Debian package that has it.
 PROGRAMS = {"chromium": "chromium", "chromedriver": "chromium-driver"}
@@ -227,7 +220,6 @@ class Browser:
             entry["message"]
             for entry in self.driver.get_log("browser")
             if entry["level"] in ("SEVERE", "WARNING")
-            and not _NOT_YET.search(entry["message"])
         ]
 
     def hosts(self) -> set[str]:

@@ -174,6 +174,21 @@ class PageTests(World, SynchronousTestCase):
         )
         self.assertEqual(Select(kind).first_selected_option.text, "Soft")
 
+    def test_command_many(self) -> None:
+        """
+        What the list shows is commanded at once; each answers in a line.
+        """
+        self.browser.open("#/stations?q=CP1")
+        self.browser.until_read("CP1", ".lines")
+        self.browser.press("Command these")
+        self.browser.until_read("Command many stations", "h1")
+        Select(self.browser.field("Command")).select_by_value("Reset")
+        self.browser.until(lambda: self.browser.field("type"), "its form")
+        self.browser.press("Send to 1 stations")
+        self.browser.until_read("1 of 1 have answered", ".count")
+        self.browser.until_read("Accepted", "tbody")
+        self.assertEqual(self.station.told[-1][0], "Reset")
+
     def test_choices(self) -> None:
         """
         What the schema enumerates is a choice, and what must be said is

@@ -73,15 +73,18 @@ class AloneTests(World, SynchronousTestCase):
     def test_heals(self) -> None:
         """
         A central system that is gone is missed, and found again when it is
-        back, without a reload.
+        back; so is a page that one wanted to see meanwhile.
         """
         self.browser.open("#/server")
-        self.browser.until_read("connected", "#link")
+        self.browser.until_read("embedded")
         self.central.kill()
         self.browser.until_read("no answer, trying again", "#link")
+        self.browser.until_read("does not answer", ".trouble")
+        self.browser.go("#/attempts")
+        self.browser.until_read("Failed to fetch", ".trouble")
         self.central.start()
         self.browser.until_read("connected", "#link")
-        self.browser.until_read("embedded")
+        self.browser.until_read("Connection attempts", "h1")
         self.browser.errors()
 
     def test_prefix(self) -> None:

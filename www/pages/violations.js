@@ -11,10 +11,9 @@ import { toQuery } from "../lib/router.js";
 import { t } from "../lib/words.js";
 
 const COLUMNS = [
-  [t("Vendor"), (one) => one.vendor || "–"],
-  [t("Model"), (one) => one.model || "–"],
-  [t("Firmware"), (one) => one.firmware || "–"],
-  [t("OCPP"), (one) => one.version || "–"],
+  [t("Model"), ({ vendor, model, firmware, version }) => [
+    h("b", [vendor, model].filter(Boolean).join(" ") || "–"),
+    h("p.hint", [firmware, version && `OCPP ${version}`].filter(Boolean).join(" · "))]],
   [t("Action"), (one) => h("b", one.action ?? "–")],
   [t("What is wrong"), whatIsWrong],
   [t("Count"), (one) => one.count, "number"],
