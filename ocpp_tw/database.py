@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import chain
 from threading import Thread
+from time import monotonic, sleep
 from typing import Any, Protocol, TypeVar, cast
 
 from attrs import Factory, define
@@ -44,6 +45,10 @@ MEMORY = ":memory:"
 
 #: How long to wait for another process that writes, in seconds.
 BUSY_TIMEOUT = 5.0
+
+#: How long to wait before trying again, in seconds.  SQLite itself would wait
+#: longer each time, up to 0.1: two that write would hold each other up.
+GLANCE = 0.0005
 
 #: How long rows that nobody waits for may wait, in seconds.
 LATER = 0.1
@@ -681,6 +686,9 @@ class _File:
             connection.execute(f"PRAGMA synchronous = {level}")
             connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("PRAGMA journal_size_limit = 67108864")
+            if self._migrations:
+                # Who writes waits by itself, see _begin_now.
+                connection.execute("PRAGMA busy_timeout = 0")
         except sqlite3.Error:
             connection.close()
             raise
@@ -704,7 +712,7 @@ class _File:
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         known = len(self._migrations)
-        connection.execute("BEGIN IMMEDIATE")
+        self._begin_now(connection)
         [version] = connection.execute("PRAGMA user_version").fetchone()
         if version > known:
             raise BadConfig(
@@ -723,10 +731,26 @@ class _File:
             if not self._durable:
                 level = "FULL" if durable else "NORMAL"
                 connection.execute(f"PRAGMA synchronous = {level}")
-            connection.execute("BEGIN IMMEDIATE")
+            self._begin_now(connection)
         except sqlite3.Error as e:
             raise _Spoilt from e
         return connection
+
+    def _begin_now(self, connection: sqlite3.Connection) -> None:
+        """
+        Begin to write as soon as no other process does.
+
+        @raise sqlite3.OperationalError: one does for too long.
+        """
+        end = monotonic() + self._busy_timeout
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as e:
+                if _primary(e) != "SQLITE_BUSY" or monotonic() >= end:
+                    raise
+            sleep(GLANCE)
 
     def _commit_together(self, group: _Group) -> list[_Outcome]:
         connection = self._begin(group.durable)

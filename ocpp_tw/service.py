@@ -312,8 +312,6 @@ class CentralSystem(MultiService):
 
     async def _replace_ports(self, new: list[IListeningPort]) -> None:
         old, self._ports = self._ports, new
-        for port in new:
-            port.startReading()  # type: ignore[attr-defined]
         self.front.admission.watch(new)
         await _close(old)
 

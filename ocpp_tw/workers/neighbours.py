@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from .. import errors
-from ..errors import CallFailed, OCPPError, StationNotConnected
+from ..errors import CallFailed, CallTimedOut, OCPPError, StationNotConnected
 from ..fleet import Known
 from ..interfaces import IStation
 from ..journal import known_from
@@ -136,7 +136,7 @@ class Neighbours:
                 "body": body,
             }
         )
-        answer.addTimeout(timeout, self._clock)
+        answer.addTimeout(timeout, self._clock, _too_late)
         return answer.addBoth(self._no_longer_asked, number)
 
     def _no_longer_asked(self, result: Any, number: int) -> Any:
@@ -367,6 +367,13 @@ class Neighbours:
             except Exception:
                 self.log.warn("worker {worker} is silent", worker=worker)
         return answers
+
+
+def _too_late(_: object, timeout: float) -> None:
+    """
+    @raise CallTimedOut: always.
+    """
+    raise CallTimedOut(f"no answer of another worker in {timeout:g} seconds")
 
 
 def _introduced(station: ILiveStation) -> Mapping[str, Any]:
