@@ -57,7 +57,7 @@ class Station:
 
     def __init__(self, fleet: Fleet, number: int, script: Script) -> None:
         self.fleet, self.number = fleet, number
-        self.identity = b"BENCH-%05d" % number
+        self.identity = b"%b-%05d" % (fleet.name, number)
         self.id_tag = b"TAG%05d" % number
         self.meter = self.transaction_id = 0
         # Ids of the shape and length that real stations use: a UUID.
@@ -193,6 +193,13 @@ class Station:
         self._send(data)
 
     @property
+    def is_there(self) -> bool:
+        """
+        Whether it is connected still.
+        """
+        return self.fileno in self.fleet.ready
+
+    @property
     def waits(self) -> bool:
         """
         Whether an answer is owed to this station.
@@ -239,9 +246,14 @@ def _first_frame(data: bytes) -> tuple[int, bytes, bytes] | None:
 class Fleet:
     """
     Stations that share one epoll, one clock and one account of the errors.
+
+    @ivar name: what their identities begin with.
     """
 
-    def __init__(self, url: str, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, url: str, tell: Callable[[str], None], name: bytes = b"BENCH"
+    ) -> None:
+        self.name = name
         parts = urlsplit(url)
         self.host = parts.hostname or "127.0.0.1"
         self.port = parts.port or 80
@@ -294,6 +306,13 @@ class Fleet:
         """
         if self._waiting:
             self._waiting.pop().connect()
+
+    @property
+    def stations(self) -> list[Station]:
+        """
+        Those that are connected.
+        """
+        return list(self._stations.values())
 
     def watch(self, station: Station, ready: Callable[[], None]) -> None:
         """

@@ -44,7 +44,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     arguments = _options().parse_args(words)
     servers = _chosen(arguments.names, arguments.server)
-    results = rounds(servers, arguments.rounds, plan_of(arguments))
+    plan, shared = plan_of(arguments), arguments.shared
+    results = rounds(servers, arguments.rounds, plan, shared)
     print(table(results))
     if arguments.json:
         Path(arguments.json).write_text(as_json(results))
@@ -57,6 +58,11 @@ def _options() -> argparse.ArgumentParser:
     names = ", ".join(f'"{server.name}"' for server in SERVERS)
     options.add_argument("names", nargs="*", help=f"rows: {names}")
     options.add_argument("--rounds", type=int, default=3, help="rounds (3)")
+    options.add_argument(
+        "--shared",
+        action="store_true",
+        help="let server and load share all CPUs, as workers want it",
+    )
     options.add_argument("--json", metavar="FILE", help="write all results")
     options.add_argument(
         "--server",
@@ -77,13 +83,17 @@ def _chosen(names: Sequence[str], more: Sequence[Server]) -> list[Server]:
     return [known[name] for name in names or known]
 
 
-def rounds(servers: Iterable[Server], count: int, plan: Plan) -> Results:
+def rounds(
+    servers: Iterable[Server], count: int, plan: Plan, shared: bool = False
+) -> Results:
     """
     Measure each server once a round.
     """
     servers = list(servers)
     results: Results = {server.name: [] for server in servers}
     theirs, mine = _cpus()
+    if shared:
+        theirs = mine = os.sched_getaffinity(0)
     os.sched_setaffinity(0, mine)
     for number in range(1, count + 1):
         for server in servers:

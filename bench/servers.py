@@ -69,6 +69,12 @@ SERVERS = (
         CS_EMBEDDED_PATH="{dir}/cs.sqlite3",
     ),
     _ours(
+        "2 workers",
+        CS_BACKEND_NAME="embedded",
+        CS_EMBEDDED_PATH="{dir}/cs.sqlite3",
+        CS_MAIN_WORKERS="2",
+    ),
+    _ours(
         "webhook",
         (sys.executable, "-m", "bench.webhook_server", "{beside}"),
         CS_BACKEND_NAME="webhook",

@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import chain
 from threading import Thread
+from time import monotonic, sleep
 from typing import Any, Protocol, TypeVar, cast
 
 from attrs import Factory, define
@@ -44,6 +45,10 @@ MEMORY = ":memory:"
 
 #: How long to wait for another process that writes, in seconds.
 BUSY_TIMEOUT = 5.0
+
+#: How long to wait before trying again, in seconds.  SQLite itself would wait
+#: longer each time, up to 0.1: two that write would hold each other up.
+GLANCE = 0.0005
 
 #: How long rows that nobody waits for may wait, in seconds.
 LATER = 0.1
@@ -194,12 +199,16 @@ def _memory_runner(reactor: IReactorTime, name: str) -> Runner:
 class _Group:
     """
     What is committed together, and the reads that follow it.
+
+    @ivar durable: whether the commit waits for the disk even where it would
+        not otherwise.
     """
 
     rows: list[tuple[Bulk, Sequence[Row], Deferred[None]]] = Factory(list)
     jobs: list[tuple[Job[Any], Deferred[Any]]] = Factory(list)
     later: Sequence[tuple[Bulk, Row]] = ()
     reads: list[tuple[Job[Any], Deferred[Any]]] = Factory(list)
+    durable: bool = False
 
     def has_writes(self) -> bool:
         return bool(self.rows or self.jobs or self.later)
@@ -404,7 +413,7 @@ class Database(Service):
         self._hand_over()
         return done
 
-    def write(self, job: Job[T]) -> Deferred[T]:
+    def write(self, job: Job[T], durable: bool = False) -> Deferred[T]:
         """
         Run a job in the next group; the Deferred fires with what it returned
         once that is committed.
@@ -413,6 +422,8 @@ class Database(Service):
         database alone.  Whoever refuses by raising raises before writing:
         then the group goes on without it.
 
+        @param durable: wait for the disk (fsync) even if this database does
+            not always.
         @raise BackendUnavailable: (by the Deferred) the disk is full, the
             database is locked: try again.
         """
@@ -421,6 +432,7 @@ class Database(Service):
             answer.errback(BackendUnavailable("the database is closed"))
             return answer
         self._next.jobs.append((job, answer))
+        self._next.durable |= durable
         if not self._woken:
             self._wake()
         return answer
@@ -674,6 +686,9 @@ class _File:
             connection.execute(f"PRAGMA synchronous = {level}")
             connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("PRAGMA journal_size_limit = 67108864")
+            if self._migrations:
+                # Who writes waits by itself, see _begin_now.
+                connection.execute("PRAGMA busy_timeout = 0")
         except sqlite3.Error:
             connection.close()
             raise
@@ -697,7 +712,7 @@ class _File:
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         known = len(self._migrations)
-        connection.execute("BEGIN IMMEDIATE")
+        self._begin_now(connection)
         [version] = connection.execute("PRAGMA user_version").fetchone()
         if version > known:
             raise BadConfig(
@@ -710,16 +725,35 @@ class _File:
         connection.execute(f"PRAGMA user_version = {known}")
         connection.execute("COMMIT")
 
-    def _begin(self) -> sqlite3.Connection:
+    def _begin(self, durable: bool) -> sqlite3.Connection:
         try:
             connection = self._connected()
-            connection.execute("BEGIN IMMEDIATE")
+            if not self._durable:
+                level = "FULL" if durable else "NORMAL"
+                connection.execute(f"PRAGMA synchronous = {level}")
+            self._begin_now(connection)
         except sqlite3.Error as e:
             raise _Spoilt from e
         return connection
 
+    def _begin_now(self, connection: sqlite3.Connection) -> None:
+        """
+        Begin to write as soon as no other process does.
+
+        @raise sqlite3.OperationalError: one does for too long.
+        """
+        end = monotonic() + self._busy_timeout
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as e:
+                if _primary(e) != "SQLITE_BUSY" or monotonic() >= end:
+                    raise
+            sleep(GLANCE)
+
     def _commit_together(self, group: _Group) -> list[_Outcome]:
-        connection = self._begin()
+        connection = self._begin(group.durable)
         outcomes: list[_Outcome] = []
         try:
             _write_rows(connection, group, outcomes)
@@ -796,9 +830,9 @@ def _each(group: _Group) -> Iterator[_Group]:
         for bulk in dict.fromkeys(bulk for bulk, _ in group.later):
             yield _Group(later=[i for i in group.later if i[0] is bulk])
     for rows in group.rows:
-        yield _Group(rows=[rows])
+        yield _Group(rows=[rows], durable=group.durable)
     for job in group.jobs:
-        yield _Group(jobs=[job])
+        yield _Group(jobs=[job], durable=group.durable)
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -111,11 +111,41 @@ class Events:
         self._era = f"{int(clock.seconds() * 1000):x}"
         self._portions: dict[tuple[int, Wanted], tuple[bytes, int]] = {}
         self._alone_since: float | None = None
+        self._here = 0
+        self._overheard: list[tuple[str, str, Data]] = []
+        #: Tells other workers that somebody watches here, or nobody.
+        self.watched: Callable[[bool], None] = lambda is_watched: None
+        #: Tells other workers what happened, if they want to know.
+        self.relay: Callable[[list[Any]], None] = lambda events: None
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = clock
 
     def __len__(self) -> int:
         return len(self._watchers)
+
+    # Other workers
+
+    @property
+    def is_watched(self) -> bool:
+        """
+        Whether anybody here wants to know what happens.
+        """
+        return self._here > 0
+
+    def watch_for_others(self) -> Callable[[], None]:
+        """
+        Another worker wants to know what happens here; see L{relay}.
+
+        @return: what ends it.
+        """
+        return self._watch(lambda: None)
+
+    def overhear(self, events: list[tuple[str, str, Data]]) -> None:
+        """
+        This happened in another worker.
+        """
+        if self._messages.watch is not None:
+            self._overheard.extend(events)
 
     # Those who watch
 
@@ -124,6 +154,20 @@ class Events:
         @param told: is called whenever there may be more.
         @return: what ends it.
         """
+        leave = self._watch(told)
+        self._here += 1
+        if self._here == 1:
+            self.watched(True)
+
+        def gone() -> None:
+            self._here -= 1
+            if not self._here:
+                self.watched(False)
+            leave()
+
+        return gone
+
+    def _watch(self, told: Callable[[], None]) -> Callable[[], None]:
         key = id(told)
         self._watchers[key] = told
         self._alone_since = None
@@ -146,6 +190,7 @@ class Events:
         if self._ticking.running:
             self._ticking.stop()
         self._fresh.clear()
+        self._overheard.clear()
         self._kept.clear()
         self._octets = 0
         # Whatever happens now is missed.
@@ -264,8 +309,11 @@ class Events:
     def _tick(self) -> None:
         fresh, self._fresh = self._fresh, []
         self._portions.clear()
-        for type, identity, data in fresh:
-            self._keep(type, identity, data())
+        new = [(type, identity, data()) for type, identity, data in fresh]
+        self.relay(new)
+        overheard, self._overheard = self._overheard, []
+        for event in (*new, *overheard):
+            self._keep(*event)
         if self._unheard:
             unheard, self._unheard = self._unheard, 0
             self.last += unheard - 1

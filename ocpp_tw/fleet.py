@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field, fields, frozen
 
 from .errors import BadRequest, UnknownStation
 from .interfaces import IStation
@@ -134,6 +134,8 @@ class Known:
     @ivar connectors: the last StatusNotification of each connector.
     @ivar meters: the last meter value of each connector.
     @ivar transactions: transaction id and idTag, by connector.
+    @ivar boot_status: what its last BootNotification was answered with.
+    @ivar greeted: whether it may be sent commands, on this connection.
     @ivar reports: the last of each other notification, by action.
     """
 
@@ -154,6 +156,8 @@ class Known:
     reports: dict[str, Payload] = field(factory=dict)
     violations: int = 0
     unanswered: int = 0
+    boot_status: str = ""
+    greeted: bool = False
 
     @property
     def seen(self) -> float | None:
@@ -172,6 +176,15 @@ class Known:
         why = f" ({self.disconnected_why})" if self.disconnected_why else ""
         return f"it was last seen {iso(self.seen)}{why}"
 
+    def take_over(self, other: Known) -> None:
+        """
+        Know what somebody else knows of the same station.
+        """
+        for attribute in fields(Known):
+            if attribute.name not in ("identity", "station"):
+                value = getattr(other, attribute.name)
+                setattr(self, attribute.name, value)
+
     def as_json(self) -> dict[str, Any]:
         """
         The station as REST shows it, and as the journal keeps it.
@@ -188,6 +201,7 @@ class Known:
             "lastSeen": _iso_or_none(self.seen),
             "bootNotification": self.boot,
             "bootedAt": _iso_or_none(self.booted_at),
+            "bootStatus": self.boot_status or None,
             "connectors": [
                 {"connectorId": number, **status}
                 for number, status in sorted(self.connectors.items())

@@ -38,6 +38,7 @@ from .messagelog import (
 )
 from .ocpp.actions import FROM_STATION, TO_STATION
 from .ocpp.times import parse_time
+from .violations import explained, summary
 
 
 #: How many refused handshakes are kept, and how many deeds of operators.
@@ -77,6 +78,25 @@ MIGRATIONS = [
         action TEXT NOT NULL,
         status INTEGER NOT NULL
     );
+    """,
+    """
+    CREATE TABLE queued (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        identity TEXT NOT NULL,
+        action TEXT NOT NULL,
+        payload TEXT NOT NULL,
+        who TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        sent INTEGER,
+        ended INTEGER,
+        answer TEXT,
+        error TEXT
+    );
+    CREATE INDEX queued_for_station ON queued (identity, id);
+    CREATE INDEX queued_and_waiting ON queued (identity)
+        WHERE status IN ('waiting', 'sending');
     """,
 ]
 
@@ -173,6 +193,10 @@ class Journal(Service):
         self.note: Callable[[Entry], None]
         self.also_tell(None)
         self.events = Events(reactor, self.fleet, self._messages.backlog)
+        self.save_every = SAVE
+        #: Tells other workers what is known, and what is no more.
+        self.share: Callable[[list[Known]], None] = lambda changed: None
+        self.forgot: Callable[[str], None] = lambda identity: None
         self._saving = LoopingCall(self.save)
         self._pruning = LoopingCall(self._prune)
         self._saving.clock = self._pruning.clock = reactor
@@ -191,7 +215,7 @@ class Journal(Service):
         for station in self.database.read_now(_stations):
             self.fleet.add(station)
         self._messages.start()
-        self._saving.start(SAVE, now=False)
+        self._saving.start(self.save_every, now=False)
         self._pruning.start(PRUNE, now=False)
 
     def stopService(self) -> Deferred[None]:
@@ -246,15 +270,22 @@ class Journal(Service):
         values = astuple(deed)
         self.database.append_later(_DEED, (int(deed.time * 1000), *values[1:]))
 
+    def keep(self, known: Known) -> None:
+        """
+        Keep one station, soon.
+        """
+        self.database.append_later(_STATION, _row(known))
+
     def save(self) -> None:
         """
         Keep the stations that have changed.
         """
         unsaved, self.fleet.unsaved = self.fleet.unsaved, set()
-        for identity in unsaved:
-            known = self.fleet.get(identity)
-            if known is not None:
-                self.database.append_later(_STATION, _row(known))
+        found = (self.fleet.get(identity) for identity in unsaved)
+        changed = [known for known in found if known is not None]
+        for known in changed:
+            self.keep(known)
+        self.share(changed)
 
     async def change(self, identity: str, body: Mapping[str, Any]) -> Known:
         """
@@ -263,6 +294,7 @@ class Journal(Service):
         @raise BadRequest: the body makes no sense.
         """
         known = self.fleet.change(identity, body)
+        self.share([known])
         await self.database.append(_STATION, [_row(known)])
         return known
 
@@ -271,6 +303,7 @@ class Journal(Service):
         @raise UnknownStation: there was nothing to forget.
         """
         self.fleet.forget(identity)
+        self.forgot(identity)
         await self.database.write(
             lambda db: (
                 db.execute(
@@ -318,7 +351,19 @@ class Journal(Service):
 
         @raise BadRequest: a filter makes no sense.
         """
-        return await self._messages.find(limit, cursor, filters)
+        found = await self._messages.find(limit, cursor, filters)
+        return evolve(found, items=explained(self.fleet, found.items))
+
+    async def violations(self, limit: int, cursor: str | None = None) -> Page:
+        """
+        What stations do against the standard, by vendor, model and firmware;
+        see L{ocpp_tw.violations.summary}.
+        """
+        start = 0 if cursor is None else whole(cursor, "cursor")
+        found = summary(self.fleet, await self._messages.broken())
+        end = start + limit
+        more = str(end) if len(found) > end else None
+        return Page(found[start:end], more)
 
     async def connection_attempts(
         self, limit: int, cursor: str | None = None
@@ -367,10 +412,10 @@ def _row(known: Known) -> tuple[str, str]:
 
 def _stations(db: sqlite3.Connection) -> list[Known]:
     rows = db.execute("SELECT known FROM stations")
-    return [_known(orjson.loads(known)) for (known,) in rows]
+    return [known_from(orjson.loads(known)) for (known,) in rows]
 
 
-def _known(kept: Mapping[str, Any]) -> Known:
+def known_from(kept: Mapping[str, Any]) -> Known:
     """
     A station as it was kept; see L{Known.as_json}.
     """
@@ -396,6 +441,7 @@ def _known(kept: Mapping[str, Any]) -> Known:
         reports=kept["reports"],
         violations=kept["violations"],
         unanswered=kept["unansweredCalls"],
+        boot_status=kept.get("bootStatus") or "",
     )
 
 

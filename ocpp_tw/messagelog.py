@@ -7,6 +7,7 @@ a database, until they are too old or too many.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +16,7 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import orjson
+from attrs import define
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
@@ -39,6 +41,9 @@ PRUNED_AT_ONCE = 20_000
 
 #: The longest frame that is kept whole, in octets.
 LONGEST_FRAME = 65536
+
+#: How many messages that broke a rule are looked at together.
+BROKEN = 20_000
 
 SCHEMA = """
     CREATE TABLE messages (
@@ -94,6 +99,40 @@ class Entry(NamedTuple):
         return len(self.frame) + len(self.reply or b"")
 
 
+class Rule(NamedTuple):
+    """
+    A rule that a station broke.
+
+    @ivar path: where, C{[*]} for any item of a list.
+    @ivar missing: what is required and not there, in the validator's words.
+    """
+
+    identity: str
+    action: str
+    path: str
+    rule: str
+    missing: str
+
+
+@define
+class Breaches:
+    """
+    How often a rule was broken, and how for example.
+
+    @ivar first: in milliseconds since 1970.
+    @ivar frame: the last that broke it.
+    """
+
+    count: int
+    first: int
+    last: int
+    message: str
+    frame: str
+
+
+Broken = dict[Rule, Breaches]
+
+
 class MessageLog(Protocol):
     """
     Where messages go, and are found again.
@@ -114,6 +153,12 @@ class MessageLog(Protocol):
     async def find(
         self, limit: int, cursor: str | None, filters: Mapping[str, str | None]
     ) -> Page: ...
+
+    async def broken(self) -> Broken:
+        """
+        The rules that stations broke, in the last L{BROKEN} messages that
+        broke any.
+        """
 
 
 class Backlog:
@@ -193,6 +238,15 @@ class RecentMessages:
             )
         ]
         return page(rows, limit)
+
+    async def broken(self) -> Broken:
+        entries = (e for e in reversed(self.backlog.entries) if e.violations)
+        return count_broken(
+            (int(e.time * 1000), e.identity, e.action, frame, violations)
+            for e in islice(entries, BROKEN)
+            for frame in [e.frame.decode(errors="replace")]
+            for violations in [_violations(e.violations)]
+        )
 
 
 class _Filter:
@@ -280,6 +334,45 @@ class KeptMessages:
             lambda db: db.execute(query, (*values, limit + 1)).fetchall()
         )
         return page([_as_json(row) for row in rows], limit)
+
+    async def broken(self) -> Broken:
+        self._write()
+        return await self._database.read(
+            lambda db: count_broken(
+                db.execute(
+                    # Said twice: the first is what the index is of.
+                    "SELECT time, identity, action, frame, violations"
+                    " FROM messages WHERE (error IS NOT NULL OR violations"
+                    " IS NOT NULL) AND violations IS NOT NULL"
+                    " ORDER BY id DESC LIMIT ?",
+                    (BROKEN,),
+                )
+            )
+        )
+
+
+def count_broken(rows: Iterable[tuple[Any, ...]]) -> Broken:
+    """
+    Count what was broken.
+
+    @param rows: newest first: time, identity, action, frame, violations.
+    """
+    broken: Broken = {}
+    for time, identity, action, frame, violations in rows:
+        for one in orjson.loads(violations):
+            path = re.sub(r"\[\d+\]", "[*]", one.get("path", ""))
+            name = one.get("rule", "")
+            missing = one["message"] if name == "required" else ""
+            rule = Rule(identity, action, path, name, missing)
+            known = broken.get(rule)
+            if known is None:
+                broken[rule] = Breaches(
+                    1, time, time, one["message"], frame[:4000]
+                )
+            else:
+                known.count += 1
+                known.first = time
+    return broken
 
 
 def prune(db: sqlite3.Connection, oldest: int, rows: int) -> int:

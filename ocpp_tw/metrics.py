@@ -5,7 +5,7 @@ All figures of the process, as Prometheus reads them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client import GCCollector, ProcessCollector
@@ -52,6 +52,11 @@ class Metrics(Service, Collector):
     ) -> None:
         self._router = router
         self._is_ready = is_ready
+        self.number = 1
+        #: Gives the figures of the other workers, where there are others.
+        self.gather: (
+            Callable[[], Awaitable[Mapping[int, list[list[Any]]]]] | None
+        ) = None
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -86,11 +91,29 @@ class Metrics(Service, Collector):
         self.requests[f"{request.code // 100}xx"] += 1
         self.request_seconds.add(seconds)
 
-    def text(self) -> bytes:
+    async def text(self) -> bytes:
         """
-        What C{/metrics} answers.
+        What C{/metrics} answers: where there are workers, of all of them,
+        with the number of the worker as a label.
         """
-        return generate_latest(self._registry)
+        if self.gather is None:
+            return generate_latest(self._registry)
+        others = await self.gather()
+        return generate_latest(_Merged({self.number: self.rows(), **others}))
+
+    def rows(self) -> list[list[Any]]:
+        """
+        All figures as JSON, for another worker.
+        """
+        return [
+            [
+                family.name,
+                family.documentation,
+                family.type,
+                [[s.name, s.labels, s.value] for s in family.samples],
+            ]
+            for family in self._registry.collect()
+        ]
 
     # As a collector
 
@@ -272,6 +295,27 @@ _SECONDS = {
     "in": "How long a station waited for its answer, from its turn on.",
     "out": "How long a station took to answer a command.",
 }
+
+
+class _Merged(CollectorRegistry):
+    """
+    The figures of several workers.
+    """
+
+    def __init__(self, workers: Mapping[int, list[list[Any]]]) -> None:
+        super().__init__()
+        self._families: dict[str, Metric] = {}
+        for number, rows in workers.items():
+            for name, meaning, kind, samples in rows:
+                family = self._families.setdefault(
+                    name, Metric(name, meaning, kind)
+                )
+                for sample, labels, value in samples:
+                    of = {**labels, "worker": str(number)}
+                    family.add_sample(sample, of, value)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families.values()
 
 
 def _add(family: Metric, figure: Figure) -> None:

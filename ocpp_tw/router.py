@@ -5,8 +5,8 @@ Where stations, backend and operators meet.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
@@ -30,13 +30,25 @@ from .ocpp.actions import FROM_STATION, TO_STATION
 from .ocpp.lenient import understand
 from .ocpp.messages import Call, Payload
 from .ocpp.schemas import REQUESTS, RESPONSES, Schema, Violation, refusal
+from .ocpp.translate import NoCounterpart, is_named, translate
 from .ocpp.versions import Version
 
+
+#: How many stations are known at most; a name costs nothing to make up.
+MOST_STATIONS = 100_000
+
+#: The largest message of which something is kept in memory, in octets.
+LARGEST_WITNESSED = 16_384
 
 #: RFC 6455, section 7.4.1, and the registry it founds.
 GOING_AWAY = 1001
 POLICY_VIOLATION = 1008
 SERVICE_RESTART = 1012
+
+
+#: How long a station that comes back has to boot, in seconds; if it does not,
+#: it may be sent commands all the same.
+GRACE = 10
 
 
 @frozen
@@ -105,7 +117,14 @@ class Lane:
     What is needed to answer one action of one version, looked up once.
     """
 
-    __slots__ = ("is_request", "is_response", "request", "response", "witness")
+    __slots__ = (
+        "is_boot",
+        "is_request",
+        "is_response",
+        "request",
+        "response",
+        "witness",
+    )
 
     def __init__(self, version: Version, action: str) -> None:
         self.request = REQUESTS[version, action]
@@ -113,6 +132,7 @@ class Lane:
         self.is_request = self.request.is_valid
         self.is_response = self.response.is_valid
         self.witness = WITNESSES.get(action)
+        self.is_boot = action == "BootNotification"
 
 
 #: The lane of each action that a station may send, by version.
@@ -137,6 +157,16 @@ class ILiveStation(IStation):
     )
 
 
+class INeighbours(Protocol):
+    """
+    The other workers.
+    """
+
+    def connected(self, station: ILiveStation) -> None: ...
+
+    def disconnected(self, station: ILiveStation) -> None: ...
+
+
 @implementer(ICentralSystem)
 class Router:
     """
@@ -145,6 +175,8 @@ class Router:
     @ivar fleet: every station that is known.
     @ivar journal: what keeps the messages that pass.
     @ivar validation: lenient, strict or off; a station may have its own.
+    @ivar greeters: who is told that a station may be sent commands: its boot
+        was accepted, on this connection or before.
     @ivar accept: all, or only the stations that are C{known}.
     @ivar connections: how many there were.
     @ivar refusals: how many handshakes were refused, by status of HTTP.
@@ -163,6 +195,8 @@ class Router:
         self.journal = journal
         self.fleet: Fleet = journal.fleet
         self._seconds = clock.seconds
+        self._clock = clock
+        self.greeters: list[Callable[[ILiveStation], None]] = []
         self.validation = "lenient"
         self.accept = "all"
         self.default_version = Version.V16
@@ -170,6 +204,8 @@ class Router:
         self.refusals: Counter[int] = Counter()
         self.backend_seconds = Histogram()
         self._stations: dict[str, ILiveStation] = {}
+        #: Tells other workers who has connected, where there are others.
+        self.neighbours: INeighbours | None = None
         self._awaiting_silence: list[Deferred[None]] = []
 
     # Who is there
@@ -197,6 +233,22 @@ class Router:
 
     def stations(self) -> Iterable[IStation]:
         return list(self._stations.values())
+
+    @property
+    def ours(self) -> Mapping[str, ILiveStation]:
+        """
+        The stations that are connected to this process, by identity.
+        """
+        return self._stations
+
+    def give_up(self, identity: str) -> None:
+        """
+        A station has connected to another worker; ours was before that.
+        """
+        old = self._stations.pop(identity, None)
+        if old is not None:
+            self.log.info("{station} is with another worker", station=old)
+            old.close(POLICY_VIOLATION, "replaced by a newer connection")
 
     def deserted(self) -> Deferred[None]:
         """
@@ -239,6 +291,12 @@ class Router:
         @raise Refused: this station may not connect.
         """
         known = self.fleet.get(handshake.identity)
+        if known is None and len(self.fleet) >= MOST_STATIONS:
+            raise Refused(
+                503,
+                f"{MOST_STATIONS} stations are known already",
+                "DELETE /api/v1/stations/<identity> forgets one",
+            )
         if self.accept == "known" and not (
             known and known.settings.registered
         ):
@@ -275,6 +333,12 @@ class Router:
         known.account = station.account
         known.address = station.address
         known.connected_at = self._seconds()
+        if known.last_seen is None:
+            self.journal.keep(known)
+        known.greeted = False
+        if known.boot_status == "Accepted":
+            # It may be about to boot, or it only was out of reach.
+            self._clock.callLater(GRACE, self._greet, station)
         if old is not None:
             self.log.info(
                 "{station} takes the place of {old}", station=station, old=old
@@ -283,6 +347,8 @@ class Router:
         else:
             self.log.info("{station} connected", station=station)
         self.journal.events.connected(station)
+        if self.neighbours is not None:
+            self.neighbours.connected(station)
         self.backend.station_connected(station)
 
     def disconnected(self, station: ILiveStation, why: str) -> None:
@@ -298,6 +364,8 @@ class Router:
             known.disconnected_why = why
             self.fleet.unsaved.add(station.identity)
             self.journal.events.disconnected(station, why)
+            if self.neighbours is not None:
+                self.neighbours.disconnected(station)
         if not self._stations:
             waiting, self._awaiting_silence = self._awaiting_silence, []
             for deserted in waiting:
@@ -324,9 +392,11 @@ class Router:
         if not lane.is_request(call.payload):
             self._object(station, call, lane.request, now)
         known = station.known
-        if lane.witness is not None:
+        if lane.witness is not None and call.size <= LARGEST_WITNESSED:
             lane.witness(known, call.payload, now)
             self.fleet.unsaved.add(known.identity)
+            if lane.is_boot:
+                self.journal.keep(known)
         if known.settings.registration != "Accepted":
             return self._hold_off(known, call, now)
         engaged = self._engaged
@@ -334,6 +404,8 @@ class Router:
         if answer.__class__ is dict:
             if not lane.is_response(answer):
                 self._disown(station, call, lane, answer)
+            if lane.is_boot:
+                self._booted(station, answer)
             return answer
         engaged.owed += 1
         if not isinstance(answer, Deferred):
@@ -364,7 +436,30 @@ class Router:
             engaged.check()
         if not lane.is_response(answer):
             self._disown(station, call, lane, answer)
+        if lane.is_boot:
+            self._booted(station, answer)
         return answer
+
+    def _booted(self, station: ILiveStation, answer: Payload) -> None:
+        """
+        A station has booted, and is told whether it is accepted.
+        """
+        station.known.boot_status = answer["status"]
+        if answer["status"] == "Accepted":
+            # Its answer first.
+            self._clock.callLater(0, self._greet, station)
+
+    def _greet(self, station: ILiveStation) -> None:
+        """
+        A station may be sent commands, if it is still there and was not
+        before.
+        """
+        known = station.known
+        if known.station is station and not known.greeted:
+            known.greeted = known.boot_status == "Accepted"
+            if known.greeted:
+                for greet in self.greeters:
+                    greet(station)
 
     def _failed(self, failure: Failure, engaged: _Engagement) -> Failure:
         engaged.owed -= 1
@@ -449,10 +544,13 @@ class Router:
         station = self._stations.get(identity)
         if station is None:
             known = self.fleet.known(identity)
+            if known.station is not None:
+                # Another worker has it, and asks it as we would.
+                return await known.station.call(action, payload, timeout)
             raise StationNotConnected(
                 f'station "{identity}" is not connected; {known.whereabouts}'
             )
-        self.check_command(station.version, action, payload)
+        action, payload = self.in_words_of(station.version, action, payload)
         try:
             answer = await station.call(action, payload, timeout)
         except CallTimedOut:
@@ -466,6 +564,30 @@ class Router:
             if noted is not None:
                 await noted
         return answer
+
+    def in_words_of(
+        self, version: Version, action: str, payload: Payload
+    ) -> tuple[str, Payload]:
+        """
+        A command as a station of that version understands it.
+
+        @raise BadRequest: it would not understand it, however it is said.
+        """
+        known = action in TO_STATION[version]
+        if known and REQUESTS[version, action].is_valid(payload):
+            return action, payload
+        reason = ""
+        try:
+            other, said = translate(version, action, payload)
+            self.check_command(version, other, said)
+            return other, said
+        except NoCounterpart as e:
+            reason = str(e) if is_named(action) else ""
+        except BadRequest as e:
+            reason = str(e)
+        if known or not reason:
+            self.check_command(version, action, payload)
+        raise BadRequest(reason)
 
     def check_command(
         self, version: Version, action: str, payload: Payload

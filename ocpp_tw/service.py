@@ -5,6 +5,7 @@ The central system as one service: start, reload, stop.
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ from .logs import Books, Logs
 from .metrics import Metrics
 from .plugin import find_backend_maker
 from .router import GOING_AWAY, Router
+from .system import Notifier, let_files_be_open
 from .tls import Certificates
 from .transports.site import Front
 
@@ -62,15 +64,17 @@ class CentralSystem(MultiService):
         load: Callable[[], Config],
         reactor: Any,
         logs: Logs | None = None,
+        owner: tuple[int, int] = (-1, -1),
     ) -> None:
         """
         @param logs: what observes the process, to be reloaded with us.
+        @param owner: user and group, as numbers, that files are given to.
         """
         super().__init__()
         self._load = load
         self._reactor = reactor
         self.config = config = load()
-        self.books = Books(config, reactor, logs)
+        self.books = Books(config, reactor, logs, owner)
         self.draining = False
         self.journal = Journal(
             journal_path(config),
@@ -95,6 +99,7 @@ class CentralSystem(MultiService):
         self.front.emulators.control = Control(
             self.emulator, self._home, self.router.call
         )
+        self.notifier = Notifier(os.environ, reactor)
         self._ports: list[IListeningPort] = []
         self._signals = Signals(
             {
@@ -154,6 +159,7 @@ class CentralSystem(MultiService):
         Listen, while we may still be root.
         """
         super().privilegedStartService()
+        let_files_be_open(self.config.main.limitnofile)
         listening = Deferred.fromCoroutine(self._listen(self.config))
         listening.addCallback(self._listens)
         deaf: list[Failure] = []
@@ -215,6 +221,8 @@ class CentralSystem(MultiService):
         super().startService()
         for port in self._ports:
             port.startReading()  # type: ignore[attr-defined]
+        self.front.admission.watch(self._ports)
+        self.notifier.setServiceParent(self)
         for warning in self.config.warnings:
             self.log.warn("{warning}", warning=warning)
         self._reactor.callWhenRunning(_collect_less)
@@ -306,6 +314,7 @@ class CentralSystem(MultiService):
 
     async def _replace_ports(self, new: list[IListeningPort]) -> None:
         old, self._ports = self._ports, new
+        self.front.admission.watch(new)
         await _close(old)
 
     # Stop
@@ -321,6 +330,7 @@ class CentralSystem(MultiService):
         if self.draining:
             return
         self.draining = True
+        self.notifier.tell("STOPPING=1")
         self.log.info("stopping gracefully", gravity="notice")
         await self._leave()
         deserted = self.router.deserted()
@@ -335,10 +345,14 @@ class CentralSystem(MultiService):
         """
         # Ours end their transactions while somebody answers them.
         await self.emulator.leave()
-        ports, self._ports = self._ports, []
-        await _close(ports)
+        await self._stop_listening()
         for station in self.router.stations():
             station.close(GOING_AWAY, "the central system stops")
+
+    async def _stop_listening(self) -> None:
+        ports, self._ports = self._ports, []
+        self.front.admission.close()
+        await _close(ports)
 
     def stopService(self) -> Deferred[None]:
         """
@@ -440,13 +454,13 @@ class Signals(Service):
     def __init__(
         self, calls: dict[signal.Signals, Callable[[], object]], reactor: Any
     ) -> None:
-        self._calls = calls
+        self.calls = calls
         self._reactor = reactor
         self._installed: list[_Installed] = []
 
     def startService(self) -> None:
         super().startService()
-        for number in self._calls:
+        for number in self.calls:
             before = signal.signal(number, self._received)
             self._installed.append(_Installed(number, before))
 
@@ -458,4 +472,4 @@ class Signals(Service):
             signal.signal(installed.number, signal.SIG_IGN)
 
     def _received(self, number: int, frame: object) -> None:
-        self._reactor.callFromThread(self._calls[signal.Signals(number)])
+        self._reactor.callFromThread(self.calls[signal.Signals(number)])

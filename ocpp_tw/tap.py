@@ -21,6 +21,7 @@ from . import __version__, config
 from .errors import BadConfig
 from .logs import Logs
 from .plugin import backend_makers, find_backend_maker
+from .system import Owner, acting_as, owner_of
 
 
 # Until the service listens to it, a SIGHUP would end the process.
@@ -90,11 +91,13 @@ class Options(usage.Options):
         except BadConfig as e:
             raise usage.UsageError(str(e)) from e
         self._obey_daemon()
+        self._become()
         self._take_the_log()
 
     def _checked(self) -> config.Config:
         loaded: config.Config = self["load"]()
         find_backend_maker(loaded.backend.name)
+        owner_of(loaded.main)
         return loaded
 
     def _test(self) -> NoReturn:
@@ -143,6 +146,17 @@ class Options(usage.Options):
         if daemon.pid and twistd.get("pidfile") == "twistd.pid":
             twistd["pidfile"] = daemon.pid
 
+    def _become(self) -> None:
+        """
+        Whom C{[main]} says to be, twistd becomes once it listens.
+        """
+        twistd: dict[str, Any] = self.parent or {}
+        owner = self["owner"] = owner_of(self["loaded"].main)
+        if owner.user >= 0 and twistd.get("uid") is None:
+            twistd["uid"] = owner.user
+        if owner.group >= 0 and twistd.get("gid") is None:
+            twistd["gid"] = owner.group
+
     def _take_the_log(self) -> None:
         """
         Log as C{[log]} says, unless twistd was given a logger of its own.
@@ -177,17 +191,39 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     from .service import CentralSystem, EmulatorAlone
+    from .workers.master import has_master
 
     loaded: config.Config = options["loaded"]
     try:
-        logs = Logs(loaded.log, options.log_by_default)
+        owner: Owner = options["owner"]
+        files = owner.user, owner.group
+        logs = Logs(loaded.log, options.log_by_default, files)
         Options.logs = logs
         if loaded.emulator.enable and not loaded.main.master:
             alone: IService = EmulatorAlone(options["load"], reactor)
             return alone
-        service = CentralSystem(options["load"], reactor, logs)
+        if has_master(loaded):
+            return _master(options, reactor, logs)
+        service = CentralSystem(options["load"], reactor, logs, files)
         # Now, while somebody reads what we say.
-        service.try_out()
+        with acting_as(owner):
+            service.try_out()
     except BadConfig as e:
         raise SystemExit(f"twistd cs: {e}") from None
+    return service
+
+
+def _master(options: Options, reactor: Any, logs: Logs) -> IService:
+    """
+    Several processes: this one begins the others.
+    """
+    from setproctitle import setproctitle
+
+    from .workers.master import Master
+    from .workers.worker import Role
+
+    path, folder = options["config"] or "", os.getcwd()
+    role = Role(0, path, folder, options.log_by_default)
+    service: IService = Master(options["load"], role, reactor, logs)
+    setproctitle(f"cs: master process {' '.join(sys.argv)}")
     return service

@@ -103,7 +103,13 @@ class Promises:
                 "reply": '[3,"1",{}]',
                 "milliseconds": 250.0,
                 "error": None,
-                "violations": [violation.as_json()],
+                "violations": [
+                    {
+                        **violation.as_json(),
+                        "advice": "too long",
+                        "reference": "OCPP; Heartbeat.json",
+                    }
+                ],
             },
         )
 

@@ -24,42 +24,53 @@ ALLOWED = {
     "config": ["errors"],
     "tls": ["config", "errors"],
     "access": ["errors"],
+    "system": ["config", "errors"],
     "plugin": ["errors", "interfaces"],
     "peer": ["errors", "ocpp"],
     "fleet": ["errors", "interfaces", "ocpp"],
     "messagelog": ["database", "errors", "fleet", "interfaces", "ocpp"],
+    "violations": ["fleet", "messagelog", "ocpp"],
     "events": ["fleet", "interfaces", "messagelog"],
     "journal": [
         *("database", "errors", "events", "figures", "fleet", "interfaces"),
         *("messagelog", "ocpp"),
+        "violations",
     ],
     "logs": ["config", "errors", "fleet", "messagelog"],
     "router": [
         *("errors", "figures", "fleet", "interfaces", "journal", "ocpp"),
     ],
     "metrics": ["figures", "fleet", "interfaces", "router"],
+    "queued": [
+        *("errors", "fleet", "interfaces", "messagelog", "ocpp", "router"),
+    ],
     # What authors of plugins may use, and no more.
     "testing": ["errors", "interfaces", "ocpp"],
     "backends": ["database", "errors", "figures", "interfaces", "ocpp"],
     "transports": [
         *("access", "errors", "events", "fleet", "interfaces", "journal"),
-        *("messagelog", "ocpp", "peer", "router"),
+        *("messagelog", "ocpp", "peer", "queued", "router"),
     ],
     # It can be pointed at anybody's server.
     "emulator": ["errors", "ocpp", "peer"],
     "service": [
         *("config", "database", "emulator", "errors", "interfaces"),
-        *(
-            "journal",
-            "logs",
-            "metrics",
-            "plugin",
-            "router",
-            "tls",
-            "transports",
-        ),
+        *("journal", "logs", "metrics", "plugin", "router", "system", "tls"),
+        "transports",
     ],
-    "tap": ["config", "errors", "logs", "plugin", "service"],
+    "workers": [
+        *("config", "errors", "fleet", "interfaces", "journal", "logs"),
+        *("ocpp", "router", "service", "system"),
+    ],
+    "tap": [
+        "config",
+        "errors",
+        "logs",
+        "plugin",
+        "service",
+        "system",
+        "workers",
+    ],
 }
 
 #: What the standard as values needs: nothing that waits or listens.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -249,7 +250,8 @@ class MetricsTests(Measuring):
         Two in one process do not meet.
         """
         other = Metrics(self.router, self.clock, lambda: False)
-        self.assertIn(b"cs_ready 0.0", other.text())
+        text = self.successResultOf(Deferred.fromCoroutine(other.text()))
+        self.assertIn(b"cs_ready 0.0", text)
         self.assertEqual(self.samples()["cs_ready",], 1)
 
 

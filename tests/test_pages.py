@@ -2,6 +2,7 @@
 Tests for the web pages: what they must not do.
 """
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -72,6 +73,25 @@ class PageTests(SynchronousTestCase):
         for name, text in {**texts("*.html"), **texts("*.js")}.items():
             addresses = re.findall(address, text)
             self.assertEqual(addresses, [], name)
+
+    def test_every_language(self) -> None:
+        """
+        Every text is there in every language, and no other.
+        """
+        said = re.compile(r'\bt\(\s*("(?:[^"\\]|\\.)*")')
+        used = {
+            json.loads(text)
+            for page in texts("*.js").values()
+            for text in said.findall(page)
+        }
+        groups = texts("schemas.js").popitem()[1].split("GROUPS = ")[1]
+        used |= set(re.findall(r'^  "([^"]+)": \[', groups, re.MULTILINE))
+        for name, page in texts("words/*.js").items():
+            line = r'^  ("(?:[^"\\]|\\.)*"): "'
+            known = re.findall(line, page, re.MULTILINE)
+            words = {json.loads(word) for word in known}
+            self.assertEqual(used - words, set(), name)
+            self.assertEqual(words - used, set(), name)
 
     def test_text_stays_text(self) -> None:
         """

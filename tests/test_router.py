@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from ocpp_tw import router
 from ocpp_tw.errors import (
     BadRequest,
     CallFailed,
@@ -21,6 +22,7 @@ from ocpp_tw.errors import (
 from ocpp_tw.interfaces import ICentralSystem, IObserver, IStation
 from ocpp_tw.ocpp.messages import Call, Payload
 from ocpp_tw.ocpp.schemas import Violation
+from ocpp_tw.router import LARGEST_WITNESSED, Handshake, Refused
 
 from .examples import FROM_STATION, TO_STATION
 from .transports.world import FakeBackend, World
@@ -400,3 +402,62 @@ class ComingAndGoingTests(RouterTestCase):
         owed.callback(ANSWER)
         self.assertEqual(self.successResultOf(answer), ANSWER)
         self.assertIs(self.successResultOf(settled), self.observer)
+
+
+class KeptTests(RouterTestCase):
+    """
+    What is kept of stations, by name and in memory.
+    """
+
+    def kept(self) -> list[str]:
+        query = "SELECT identity FROM stations ORDER BY identity"
+        rows = self.router.journal.database.read(
+            lambda db: db.execute(query).fetchall()
+        )
+        return [identity for (identity,) in self.successResultOf(rows)]
+
+    def test_at_once(self) -> None:
+        """
+        A station that was never seen is kept as soon as it connects.
+        """
+        self.assertEqual(self.kept(), ["CP1"])
+
+    def test_boot_at_once(self) -> None:
+        """
+        What a station says of itself is kept as soon as it says so.
+        """
+        self.observer.reply = {
+            "status": "Accepted",
+            "currentTime": "2026-11-23T08:00:00Z",
+            "interval": 300,
+        }
+        self.hear(FROM_STATION["BootNotification"], "BootNotification")
+        rows = self.router.journal.database.read(
+            lambda db: db.execute("SELECT known FROM stations").fetchall()
+        )
+        [(known,)] = self.successResultOf(rows)
+        vendor = FROM_STATION["BootNotification"]["chargePointVendor"]
+        self.assertIn(vendor, known)
+
+    def test_large(self) -> None:
+        """
+        Of a large message nothing is kept in memory, but it is answered.
+        """
+        self.observer.reply = {}
+        status = FROM_STATION["StatusNotification"]
+        call = Call("1", "StatusNotification", status, LARGEST_WITNESSED + 1)
+        self.assertEqual(self.router.answer(self.cp1, call), {})
+        self.assertEqual(self.cp1.known.connectors, {})
+        self.hear(status, "StatusNotification")
+        self.assertNotEqual(self.cp1.known.connectors, {})
+
+    def test_too_many(self) -> None:
+        """
+        One name more than can be known is refused; those known are not.
+        """
+        self.patch(router, "MOST_STATIONS", 1)
+        self.router.admit(Handshake("CP1", "", "127.0.0.1:1"))
+        refused = self.assertRaises(
+            Refused, self.router.admit, Handshake("CP2", "", "127.0.0.1:1")
+        )
+        self.assertEqual(refused.status, 503)

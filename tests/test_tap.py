@@ -133,6 +133,26 @@ class OptionsTests(TapTestCase):
             self.assertIs(twistd["nodaemon"], True)
             self.assertEqual(twistd["pidfile"], pid)
 
+    def test_user(self):
+        """
+        C{[main]} tells twistd whom to become, unless its command line did.
+        """
+        self.patch(os, "geteuid", lambda: 0)
+        os.environ["CS_MAIN_USER"] = "nobody"
+        for args, user in [((), 65534), (("--uid", "5"), 5)]:
+            twistd = ServerOptions()
+            self.patch(ServerOptions, "subCommands", [self.subcommand()])
+            twistd.parseOptions([*args, "cs"])
+            self.assertEqual(twistd["uid"], user)
+
+    def test_no_user(self):
+        """
+        A user that there is not is an error of usage.
+        """
+        os.environ["CS_MAIN_USER"] = "no.such"
+        with self.assertRaisesRegex(usage.UsageError, "no such user"):
+            self.parse()
+
     def test_no_daemon(self):
         """
         What C{[daemon]} does not say is twistd's business.
@@ -239,7 +259,8 @@ class MakeServiceTests(TapTestCase):
         self.patch(service, "CentralSystem", FakeSystem)
         options = self.parse()
         tap.makeService(options)
-        handed = options["load"], reactor, tap.Options.observer()
+        logs = tap.Options.observer()
+        handed = options["load"], reactor, logs, (-1, -1)
         self.assertEqual(made_of, [handed, "tried out"])
 
     def test_newer_database(self):

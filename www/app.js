@@ -2,7 +2,7 @@
  * The pages, and which of them is shown.
  */
 
-import { get, link } from "./lib/api.js";
+import { get, link, Unreachable } from "./lib/api.js";
 import { fill, h } from "./lib/dom.js";
 import { trouble } from "./lib/notice.js";
 import { parse, to } from "./lib/router.js";
@@ -22,6 +22,7 @@ const PAGES = [
   ["attempts", t("Connection attempts"), "viewer"],
   ["users", t("Users and keys"), "admin"],
   ["server", t("Server"), "viewer"],
+  ["many", t("Command many stations"), null],
   ["sign-in", t("Sign in"), null],
 ];
 
@@ -46,7 +47,18 @@ async function show() {
     const content = await module.default({ path: rest, query, signal });
     if (!signal.aborted) fill(main, content);
   } catch (error) {
-    if (!signal.aborted) fill(main, trouble(error));
+    if (!signal.aborted) fail(error);
+  }
+}
+
+async function fail(error) {
+  fill(main, trouble(error));
+  if (!(error instanceof Unreachable || error instanceof TypeError)) return;
+  try {
+    await get("ping");
+  } catch {
+    // Browsers remember which module did not come: the page begins anew.
+    link.addEventListener("up", () => location.reload(), { once: true });
   }
 }
 
@@ -63,6 +75,7 @@ function mark(first) {
 
 function frame() {
   document.documentElement.lang = language;
+  document.getElementById("nav").setAttribute("aria-label", t("Pages"));
   document.getElementById("skip").textContent = t("Skip to the content");
   const entries = PAGES.filter(([, , role]) => role && may(role));
   fill(document.getElementById("nav"), h("ul", entries.map(([name, title]) =>

@@ -2,7 +2,7 @@
 -- words of 1.6 for both.
 --
 -- The server translates SOAP itself, and asks ocpp.Parse, unless it is told
--- to leave envelopes to these functions: [postgres] soap = functions.
+-- to leave envelopes to these functions: [postgres] soap = database.
 
 -- The members of each type, in their order: `name=ours*:type`, where `*` is
 -- any number of it, and what has no type is a text.

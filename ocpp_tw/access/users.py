@@ -27,7 +27,13 @@ import orjson
 from attrs import asdict, evolve, field, frozen
 from twisted.logger import Logger
 
-from ..errors import BadConfig, BadRequest, Conflict, NotFound
+from ..errors import (
+    BackendUnavailable,
+    BadConfig,
+    BadRequest,
+    Conflict,
+    NotFound,
+)
 from .visitor import ROLES, Visitor
 
 
@@ -145,7 +151,16 @@ class Users:
             "users": _without("name", self.users),
             "keys": _without("id", self.keys),
         }
-        _replace(self._path, orjson.dumps(kept, option=orjson.OPT_INDENT_2))
+        try:
+            _replace(
+                self._path, orjson.dumps(kept, option=orjson.OPT_INDENT_2)
+            )
+        except OSError as e:
+            self._stamp = None
+            self.refresh()
+            raise BackendUnavailable(
+                f"the file of users cannot be written: {e.strerror}"
+            ) from e
         self._stamp = self._stamped()
         self._used_unsaved, self._saved_at = False, self._seconds()
 
@@ -154,7 +169,7 @@ class Users:
         Write down what was not yet.
         """
         if self._used_unsaved:
-            with suppress(OSError):
+            with suppress(BackendUnavailable):
                 self._save()
 
     # Users
@@ -253,10 +268,8 @@ class Users:
             self._saved_at = now
             try:
                 self._save()
-            except OSError as e:
-                self.log.error(
-                    "{path}: {why}", path=self._path, why=e.strerror
-                )
+            except BackendUnavailable as e:
+                self.log.error("{error}", error=e)
 
 
 def _digest(text: str) -> str:

@@ -164,7 +164,8 @@ class Server:
     timeout: float = setting(
         Duration("ms", 0.1, 3600),
         5.0,
-        "How long a client may take to send a request.",
+        "How long a client may keep us waiting for its request, or for more "
+        "of it.",
     )
     log: str = setting(FilePath(optional=True), "", "The access log.")
 
@@ -314,6 +315,12 @@ class Stations:
         Duration("s", 0.1, 3600),
         30.0,
         "How long a station has to answer a command.",
+    )
+    admission: int = setting(
+        Whole(0, 10**6),
+        1000,
+        "How many connections are taken in a second, the others wait in "
+        "line; 0 is no limit.",
     )
     message_size: int = setting(
         Size(1024, 2**30), 2**20, "The longest message a station may send."
@@ -523,7 +530,7 @@ class Postgres:
         FilePath(optional=True), "", "A file for what concerns it."
     )
     soap: str = setting(
-        Choice(["server", "functions"]),
+        Choice(["server", "database"]),
         "server",
         "Who reads and writes the envelopes of SOAP stations: we do, and ask "
         "ocpp.Parse, or ocpp.ParseXML and its companions.",

@@ -71,6 +71,16 @@ class LogFile:
         """
         return os.fstat(self._file).st_size
 
+    @property
+    def is_at_its_path(self) -> bool:
+        """
+        Whether nobody has moved it away.
+        """
+        try:
+            return os.path.samestat(os.stat(self.path), os.fstat(self._file))
+        except OSError:
+            return False
+
     def write(self, line: str) -> None:
         # Unbuffered: one write is one line, among other processes, too, and
         # is there when the process ends.

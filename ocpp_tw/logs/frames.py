@@ -101,7 +101,9 @@ class FrameLog:
         now = datetime.fromtimestamp(self._reactor.seconds(), UTC)
         aside = f"{self._path}.{now:%Y%m%dT%H%M%S.%f}"
         with suppress(OSError):
-            os.rename(self._path, aside)
+            # Another worker may have done so already.
+            if self._file.is_at_its_path:
+                os.rename(self._path, aside)
         self.reopen()
         self._forget()
 

@@ -35,11 +35,14 @@ DEEPEST = 64
 class Call:
     """
     A request: [2, uniqueId, action, payload].
+
+    @ivar size: of the frame that it came in, in octets.
     """
 
     unique_id: str
     action: str
     payload: Payload
+    size: int = field(default=0, eq=False, repr=False)
 
 
 @define(slots=True)
@@ -110,7 +113,7 @@ def parse(frame: bytes) -> Message:
             and payload.__class__ is dict
             and 0 < len(unique_id) <= LONGEST_ID
         ):
-            return Call(unique_id, action, payload)
+            return Call(unique_id, action, payload, len(frame))
     return _parse_rarer(message)
 
 

@@ -27,6 +27,10 @@ def parse_time(text: object) -> float | None:
     if not isinstance(text, str) or not 8 <= len(text) <= 64:
         return None
     try:
+        # Nearly all are like this.
+        when = datetime.fromisoformat(text)
+        if when.tzinfo is UTC:
+            return when.timestamp()
         return _timestamp(text)
     except (ValueError, OverflowError):
         pass

@@ -4,25 +4,25 @@ The tree of resources on our one port.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import orjson
+from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import NOT_DONE_YET, Request, Site
 from twisted.web.static import File
 
 from ..ocpp.versions import Version
 from ..router import Router
+from .admission import Admission
+from .docs import Docs
 from .rest import API
 from .soap import SoapResource, SoapRules, SoapStations
 from .soap_addresses import Allowed
 from .websocket import StationFactory, StationResource
 
-
-#: Seconds that a client has for its request, and between two of them.
-PATIENCE = 60
 
 #: The longest body of a request, in octets.
 LONGEST_BODY = 1 << 20
@@ -36,6 +36,10 @@ CAREFUL = {
         "default-src 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
 }
+
+
+#: What Prometheus reads.
+FIGURES = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Visit(Request):
@@ -69,6 +73,9 @@ class Visit(Request):
     def requestReceived(
         self, command: bytes, path: bytes, version: bytes
     ) -> None:
+        if self.channel.factory.draining:
+            self.channel.persistent = False
+            self.responseHeaders.setRawHeaders("Connection", ["close"])
         if self._left >= 0:
             super().requestReceived(command, path, version)
 
@@ -115,15 +122,23 @@ class Figures(Resource):
 
     isLeaf = True
 
-    def __init__(self, text: Callable[[], bytes]) -> None:
+    def __init__(self, text: Callable[[], Awaitable[bytes]]) -> None:
         super().__init__()
         self._text = text
 
-    def render_GET(self, request: IRequest) -> bytes:
-        request.setHeader(
-            "Content-Type", "text/plain; version=0.0.4; charset=utf-8"
-        )
-        return self._text()
+    def render_GET(self, request: IRequest) -> Any:
+        gone: list[object] = []
+        request.notifyFinish().addBoth(gone.append)  # type: ignore[attr-defined]
+
+        async def answer() -> None:
+            text = await self._text()
+            if not gone:
+                request.setHeader("Content-Type", FIGURES)
+                request.write(text)
+                request.finish()
+
+        Deferred.fromCoroutine(answer())
+        return NOT_DONE_YET
 
 
 class Root(Resource):
@@ -147,22 +162,36 @@ class Root(Resource):
             return self._stations
         if path in self.children:
             return self.children[path]
+        # Modules of two versions must not meet in one page.
+        request.setHeader("Cache-Control", "no-cache")
         return self.pages.getChildWithDefault(path, request)
 
 
 class Door(Site):
     """
-    A site that tells of the requests that were answered.
+    A site that tells of connections, and of requests that were answered.
+
+    @ivar draining: whether clients are to come again by a new connection.
+    @ivar visitors: whether any have come lately who may still be here.
     """
+
+    draining = visitors = False
 
     def __init__(
         self,
         root: IResource,
         answered: Callable[[Any, float], None],
+        came: Callable[[], None],
         reactor: Any,
     ) -> None:
-        super().__init__(root, Visit, timeout=PATIENCE, reactor=reactor)
+        super().__init__(root, Visit, reactor=reactor)
         self._answered = answered
+        self._came = came
+
+    def buildProtocol(self, address: Any) -> Any:
+        self._came()
+        self.visitors = True
+        return super().buildProtocol(address)
 
     def log(self, request: Any) -> None:
         self._answered(request, request.age)
@@ -179,6 +208,7 @@ class Front:
     What is seen of us on our one port.
 
     @ivar site: what listening ports are given.
+    @ivar admission: at what rate connections are taken from them.
     @ivar emulators: the part of the API that has our own stations.
     """
 
@@ -205,13 +235,27 @@ class Front:
         self.emulators = self._api.emulators
         self._soap = SoapStations(router, reactor)
         self._root.putChild(b"api", self._api)
+        self._root.putChild(b"docs", Docs(self._api))
         self._root.putChild(b"Ocpp", SoapResource(self._soap))
         self._root.putChild(b"healthz", Health("healthy", lambda: True))
         self._root.putChild(b"readyz", Health("ready", is_ready))
-        self.site = Door(self._root, answered, reactor)
+        self.admission = Admission(reactor, self._is_busy)
+        self.site = Door(self._root, answered, self.admission.came, reactor)
         self.prepare(config)()
 
-    def show_metrics(self, text: Callable[[], bytes]) -> None:
+    def _is_busy(self) -> bool:
+        """
+        Whether the backend owes more than a second's boots.
+        """
+        return self._router.owed > self.admission.rate
+
+    def count_workers(self, count: Callable[[], int]) -> None:
+        """
+        There are several of us.
+        """
+        self._api.about.workers = count
+
+    def show_metrics(self, text: Callable[[], Awaitable[bytes]]) -> None:
         """
         Show figures, in the format of Prometheus.
         """
@@ -228,10 +272,12 @@ class Front:
             door()
             self._router.validation = stations.validation
             self._router.accept = stations.accept
+            self.admission.rate = stations.admission
             self._router.default_version = Version(stations.default_version)
             self._stations.ping_interval = stations.ping_interval
             self._stations.call_timeout = stations.call_timeout
             self._soap.rules = _soap_rules(config)
+            self.site.timeOut = config.server.timeout
             self._root.pages = File(config.server.pages)
             self._api.about.backend = config.backend.name
             self._api.hosts = _hosts(config)
@@ -244,11 +290,13 @@ class Front:
         We begin.
         """
         self._api.door.open()
+        self._api.queue.start()
 
     def close(self) -> None:
         """
         We end.
         """
+        self._api.queue.stop()
         self._api.door.close()
 
 

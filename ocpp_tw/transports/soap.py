@@ -210,6 +210,7 @@ class SoapStation:
         """
         try:
             call = read_call(envelope, self._service)
+            call.size = len(frame)
         except SoapFault as fault:
             now = self._stations.seconds()
             nothing = Call("", "", {})

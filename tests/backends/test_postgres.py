@@ -5,6 +5,7 @@ Tests for L{ocpp_tw.backends.postgres}, on a real server.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
+from pathlib import Path
 from typing import Any
 
 from attrs import asdict, evolve
@@ -35,7 +36,7 @@ from ocpp_tw.ocpp.versions import Version
 from ocpp_tw.testing import BackendContract, FakeCentralSystem, FakeStation
 
 from ..examples import FROM_STATION, TO_STATION
-from ..postgres import Database
+from ..postgres import Database, execute, server
 from ..waiting import reactor, wait, wait_until
 
 
@@ -263,6 +264,68 @@ class ParseTests(PostgresTestCase):
         self.assertEqual(len(numbers), 60)
 
 
+class ManyTests(PostgresTestCase):
+    """
+    Calls that are asked in one transaction.
+    """
+
+    def ask_all(self, backend: PostgresBackend, count: int) -> list[Any]:
+        """
+        What that many stations were answered, or the code of the error.
+        """
+        wait(backend._functions.known())
+        answers = [
+            backend.answer(
+                FakeStation(f"CP{number}"),
+                Call(str(number), "Authorize", {"idTag": f"T{number}"}),
+            )
+            for number in range(count)
+        ]
+        for answer in answers:
+            answer.addErrback(lambda f: f.value.code)
+        return list(wait(gatherResults(answers)))
+
+    def test_together(self) -> None:
+        """
+        Those who wait are asked together, and each gets its own reply.
+        """
+        self.database.ask("CREATE TABLE ocpp.asked (xid xid8)")
+        self.define(
+            PARSE,
+            "INSERT INTO ocpp.asked VALUES (pg_current_xact_id());"
+            " RETURN jsonb_build_object('payload', p_payload);",
+        )
+        answers = self.ask_all(self.started(), 100)
+        self.assertEqual(answers, [{"idTag": f"T{n}"} for n in range(100)])
+        [(calls, transactions)] = self.database.ask(
+            "SELECT count(*), count(DISTINCT xid) FROM ocpp.asked"
+        )
+        self.assertEqual(calls, 100)
+        self.assertLess(transactions, 12)
+
+    def test_one_fails(self) -> None:
+        """
+        A Call that fails takes nobody else with it.
+        """
+        self.define(
+            PARSE,
+            "IF p_payload->>'idTag' = 'T50' THEN RAISE EXCEPTION 'no';"
+            " END IF; RETURN jsonb_build_object('payload', p_payload);",
+        )
+        answers = self.ask_all(self.started(), 100)
+        expected: list[Any] = [{"idTag": f"T{n}"} for n in range(100)]
+        expected[50] = "InternalError"
+        self.assertEqual(answers, expected)
+
+    def test_not_offered(self) -> None:
+        """
+        Without that function each Call is asked alone.
+        """
+        self.database.ask("DROP FUNCTION ocpp.ParseMany")
+        answers = self.ask_all(self.started(), 40)
+        self.assertEqual(answers, [{"idTagInfo": {"status": "Accepted"}}] * 40)
+
+
 def _status(connector: int) -> dict[str, Any]:
     return {
         "connectorId": connector,
@@ -309,6 +372,19 @@ class TheirsTests(PostgresTestCase):
         self.assertEqual(len(names), len(set(names)))
         self.assertIn("SetChargePointConnected", names)
         self.assertNotIn("Parse", names)
+
+    def test_thousands(self) -> None:
+        """
+        Thousands of stations that come at once, as after a reload, are told
+        of and answered; that something is missing does not matter.
+        """
+        backend = self.started()
+        stations = [FakeStation(f"CP{n}") for n in range(1000)]
+        for station in stations:
+            backend.station_connected(station)
+        answers = [backend.answer(station, HEARTBEAT) for station in stations]
+        self.assertEqual(len(wait(gatherResults(answers))), 1000)
+        wait_until(lambda: not backend._presence._news)
 
     def test_parse_comes_later(self) -> None:
         """
@@ -630,6 +706,48 @@ class HealingTests(PostgresTestCase):
             BackendUnavailable, wait, backend.transaction_list("", {})
         )
 
+    def test_many_stations(self) -> None:
+        """
+        However many wait, none waits much longer than it may.
+        """
+        from ocpp_tw.backends.postgres import parsing, pool
+
+        self.patch(parsing, "PATIENCE", 0.5)
+        self.patch(pool, "PATIENCE", 0.5)
+        backend = self.started()
+        wait(backend.answer(STATION, HEARTBEAT))
+        name = self.database.conninfo["dbname"]
+        allow = f"ALTER DATABASE {name} ALLOW_CONNECTIONS"
+        execute(server(), f"{allow} false")
+        self.addCleanup(execute, server(), f"{allow} true")
+        execute(
+            server(),
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = %s",
+            name,
+        )
+        wait_until(lambda: not backend.is_ready)
+        answers = [
+            backend.answer(FakeStation(f"CP{n}"), HEARTBEAT)
+            for n in range(1000)
+        ]
+        refused = wait(DeferredList(answers, consumeErrors=True), 5)
+        self.assertFalse(any(success for success, _ in refused))
+
+    def test_log(self) -> None:
+        """
+        What concerns the database, its notices too, is written to a file.
+        """
+        self.define(PARSE, "RAISE NOTICE 'a word'; RAISE EXCEPTION 'secret';")
+        path = Path.cwd() / "postgres.log"
+        backend = self.started(log=str(path), notice=True)
+        refused = backend.answer(STATION, HEARTBEAT)
+        self.assertRaises(CallFailed, wait, refused)
+        written = path.read_text()
+        self.assertIn("connected to the database", written)
+        self.assertIn("NOTICE:  a word", written)
+        self.assertIn("no answer to Heartbeat", written)
+
     def test_more_stations_than_connections(self) -> None:
         """
         Stations that find no connection free wait for one; there are never
@@ -724,7 +842,7 @@ class SoapTests(PostgresTestCase):
         """
         A station's envelopes are answered as the standard wants it.
         """
-        backend = self.started(soap="functions")
+        backend = self.started(soap="database")
         self.assertTrue(backend.wants_envelopes)
         for version in (Version.V15, Version.V16):
             of = service(version, CENTRAL_SYSTEM)

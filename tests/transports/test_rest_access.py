@@ -464,6 +464,36 @@ class UserTests(Guarded):
             answer = self.ask_as("admin", method, "/users/admin", json=body)
             self.assertEqual(answer.status, 409)
 
+    def test_read_only(self) -> None:
+        """
+        Where the file cannot be written nothing has changed.
+        """
+        os.unlink(self.file)
+        os.mkdir(self.file)
+        body = {"role": "viewer", "password": PASSWORD}
+        answer = self.ask_as("admin", "PUT", "/users/ada", json=body)
+        self.assertEqual(answer.status, 503, answer.body)
+        self.assertNotIn(self.file, answer.message)
+
+    def test_off(self) -> None:
+        """
+        Where everybody may do everything nobody makes users.
+        """
+        self.reload(auth=())
+        body = {"role": "admin", "password": PASSWORD, "name": "x"}
+        for method, path in (
+            ("PUT", "/users/ada"),
+            ("DELETE", "/users/admin"),
+            ("POST", "/keys"),
+            ("POST", "/session"),
+        ):
+            member = {
+                "/keys": {"name": "x", "role": "admin"},
+                "/session": {"username": "admin", "password": PASSWORD},
+            }.get(path, {k: body[k] for k in ("role", "password")})
+            answer = self.ask(method, path, json=member)
+            self.assertEqual(answer.status, 409, path)
+
     def test_names(self) -> None:
         """
         A name that HTTP Basic could not carry is refused.

@@ -504,3 +504,50 @@ class ListTests(World):
             answer = self.ask("GET", f"/CentralSystem/{kind}List?identity=CP1")
             self.assertEqual(answer.status, 501)
             self.assertIn("embedded backend does", answer.message)
+
+
+class OtherWordsTests(World):
+    """
+    Commands in the words of another version.
+    """
+
+    def test_translated(self) -> None:
+        """
+        A command of 2.x is said to a station of 1.6 in its own words.
+        """
+        station = self.station("CP1")
+        for path, options, asked in (
+            (
+                "RequestStopTransaction",
+                {"json": {"transactionId": "7"}},
+                ("RemoteStopTransaction", {"transactionId": 7}),
+            ),
+            (
+                "RequestStopTransaction",
+                {"data": {"transactionId": "8"}},
+                ("RemoteStopTransaction", {"transactionId": 8}),
+            ),
+            (
+                "Reset",
+                {"json": {"type": "Immediate"}},
+                ("Reset", {"type": "Hard"}),
+            ),
+        ):
+            answer = self.ask("POST", f"/ChargePoint/CP1/{path}", **options)
+            self.assertEqual(answer.status, 200, answer.body)
+            self.assertEqual(station.asked.pop()[:2], asked)
+
+    def test_no_counterpart(self) -> None:
+        """
+        What cannot be said so is a 400 that names it, and the version.
+        """
+        station = self.station("CP1")
+        for path, body, said in (
+            ("RequestStopTransaction", {"transactionId": "a-b"}, "'a-b'"),
+            ("SetVariables", {"setVariableData": [{"x": 1}]}, "1.6"),
+            ("Reset", {"type": "Gently"}, "Soft"),
+        ):
+            answer = self.ask("POST", f"/ChargePoint/CP1/{path}", json=body)
+            self.assertEqual(answer.status, 400, path)
+            self.assertIn(said, answer.message)
+        self.assertEqual(station.asked, [])

@@ -61,15 +61,11 @@ def find(program: str) -> str:
 class Browser:
     """
     @ivar driver: of Selenium.
+    @ivar base: the address of the central system, with a slash.
     """
 
-    def __init__(
-        self, base: str, language: str = "en-GB,en", dark: bool = False
-    ) -> None:
-        """
-        @param base: the address of the central system, with a slash.
-        """
-        self.base = base
+    def __init__(self) -> None:
+        self.base = ""
         self._profile = TemporaryDirectory(
             prefix="chromium-", ignore_cleanup_errors=True
         )
@@ -79,21 +75,14 @@ class Browser:
         for flag in FLAGS:
             options.add_argument(flag)
         options.add_argument(f"--user-data-dir={self._profile.name}")
-        if dark:
-            options.add_argument("--force-dark-mode")
         options.add_experimental_option(
-            "prefs",
-            {
-                "intl.accept_languages": language,
-                "download.default_directory": self.downloads.name,
-            },
+            "prefs", {"download.default_directory": self.downloads.name}
         )
-        options.set_capability(
-            "goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"}
-        )
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = Chrome(options, Service(find("chromedriver")))
         self.driver.set_page_load_timeout(PATIENCE)
         self.resize(1280, 900)
+        self.speak("en-GB,en")
 
     def close(self) -> None:
         self.driver.quit()
@@ -120,7 +109,22 @@ class Browser:
         """
         self.driver.execute_cdp_cmd(
             "Emulation.setEmulatedMedia",
-            {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
+            {
+                "features": [
+                    {"name": "prefers-color-scheme", "value": scheme},
+                    {"name": "prefers-reduced-motion", "value": "reduce"},
+                ]
+            },
+        )
+
+    def speak(self, languages: str) -> None:
+        """
+        Prefer these languages, from the next page that is opened.
+        """
+        agent = self.run("return navigator.userAgent")
+        self.driver.execute_cdp_cmd(
+            "Emulation.setUserAgentOverride",
+            {"userAgent": agent, "acceptLanguage": languages},
         )
 
     def open(self, page: str) -> None:
@@ -178,6 +182,16 @@ class Browser:
             if element.text == text and element.is_displayed():
                 return element
         return None
+
+    def calm_down(self) -> None:
+        """
+        Wait until nothing was asked for a moment.
+        """
+        script = """
+            const [last] = performance.getEntriesByType('resource').slice(-1);
+            return performance.now() - last.responseEnd > 150;
+        """
+        self.until(lambda: self.run(script), "it calms down")
 
     def field(self, label: str, within: str = "main") -> WebElement:
         """

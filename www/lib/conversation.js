@@ -186,6 +186,7 @@ function frames(item) {
 }
 
 export function violationList(violations) {
-  return h("ul.violations", violations.map(({ path, rule, message, reference }) => h("li",
-    path ? [h("code", path), " "] : null, message, rule ? [" ", badge(rule, "warn")] : null, reference ? ` (${reference})` : null)));
+  return h("ul.violations", violations.map(({ path, rule, message, advice, reference }) => h("li",
+    path ? [h("code", path), " "] : null, message, rule ? [" ", badge(rule, "warn")] : null,
+    advice || reference ? h("p.hint", [advice, reference].filter(Boolean).join(" ")) : null)));
 }

@@ -63,4 +63,4 @@ function inShort(name, value) {
 }
 
 const valuesOf = (meter) => samplesOf(meter).map(({ measurand, phase, value, unit }) =>
-  [measurand, phase, value, unit].filter(Boolean).join(" ")).join(", ");
+  [value, unit, measurand, phase].filter(Boolean).join(" ")).join(", ");

@@ -56,6 +56,13 @@ function soon() {
 
 document.addEventListener("visibilitychange", soon);
 
+// A page that browsers keep to go back to would keep its connection, too.
+window.addEventListener("pagehide", () => {
+  close();
+  stream.address = "";
+});
+window.addEventListener("pageshow", ({ persisted }) => persisted && soon());
+
 /** Have the stream that is needed, or none. */
 function arrange() {
   const hearing = document.hidden ? [] : [...listeners].filter(({ filter }) => filter.type);

@@ -40,9 +40,9 @@ export function facts(pairs) {
     .map(([name, value]) => h("div", h("dt", name), h("dd", value))));
 }
 
-const GOOD = new Set(["Available", "Accepted", "Active", "connected", "Stopped", "Used", "sent", "answered"]);
-const BUSY = new Set(["Charging", "SuspendedEV", "SuspendedEVSE", "Occupied", "Preparing", "Finishing", "Reserved", "Pending", "queued", "waiting"]);
-const BAD = new Set(["Faulted", "Rejected", "Blocked", "failed", "NoAnswer"]);
+const GOOD = new Set(["Available", "Accepted", "Active", "connected", "Stopped", "Used", "answered"]);
+const BUSY = new Set(["Charging", "SuspendedEV", "SuspendedEVSE", "Occupied", "Preparing", "Finishing", "Reserved", "Pending", "waiting", "sending"]);
+const BAD = new Set(["Faulted", "Rejected", "Blocked", "failed", "expired"]);
 
 /** "good", "busy", "bad" or "" of a status of the standard. */
 export function mood(status) {

@@ -14,7 +14,7 @@ export class VirtualList {
    * changes is another object.
    */
   constructor({ draw, key, rowHeight, columns = () => 1, role = "list" }, signal) {
-    Object.assign(this, { draw, key, rowHeight, columns });
+    Object.assign(this, { draw, key, rowHeight, columns, role });
     this.items = [];
     this.drawn = new Map();
     this.element = h("div.virtual", { role });
@@ -73,8 +73,12 @@ export class VirtualList {
     element.style.top = `${Math.floor(at / across) * this.rowHeight}px`;
     element.style.left = `${((at % across) * 100) / across}%`;
     element.style.width = `${100 / across}%`;
-    element.setAttribute("aria-setsize", this.items.length);
-    element.setAttribute("aria-posinset", at + 1);
+    if (this.role === "rowgroup") {
+      element.setAttribute("aria-rowindex", at + 2); // below the heads
+    } else {
+      element.setAttribute("aria-setsize", this.items.length);
+      element.setAttribute("aria-posinset", at + 1);
+    }
     return element;
   }
 

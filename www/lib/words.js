@@ -18,7 +18,7 @@ function preferred() {
 
 const dictionary = language === "en" ? {} : (await import(`../words/${language}.js`)).default;
 
-/** t("{n} of {all}", {n: 1, all: 2}) */
+/** t("{n} of {all} stations", {n: 1, all: 2}) */
 export function t(text, values = {}) {
   const said = dictionary[text] ?? text;
   return said.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);

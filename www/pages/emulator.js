@@ -6,9 +6,10 @@
 import { call, get, segment } from "../lib/api.js";
 import { Conversation } from "../lib/conversation.js";
 import { fill, h } from "../lib/dom.js";
+import { number, quantity, time } from "../lib/format.js";
 import { follow } from "../lib/live.js";
 import { trouble } from "../lib/notice.js";
-import { badge, button, choice, heading, labelled, mood, section, stationLink } from "../lib/parts.js";
+import { badge, button, choice, facts, heading, labelled, mood, section, stationLink, transactionLink } from "../lib/parts.js";
 import { may } from "../lib/who.js";
 import { t } from "../lib/words.js";
 import { stateOf } from "./emulators.js";
@@ -36,7 +37,8 @@ export default async function show({ path: [name], query, signal }) {
   const first = await get(address, {}, signal);
   const state = h("div");
   const answers = h("ol.answers", { "aria-live": "polite" });
-  const draw = (now) => fill(state, h("p", stateOf(now), " ", stationLink(now.identity ?? name)), connectors(now));
+  const draw = (now) => fill(state, h("p", stateOf(now), " ", now.powered === false ? badge(t("no power"), "bad") : null, " ", stationLink(now.identity),
+    now.queued ? ` · ${t("{n} messages wait", { n: now.queued })}` : null), connectors(now));
   const refresh = async () => {
     const now = await get(address, {}, signal).catch(() => null);
     if (now) draw(now);
@@ -56,15 +58,21 @@ export default async function show({ path: [name], query, signal }) {
 function connectors({ connectors: all = [] }) {
   return h("div.connectors", all.map((one) => h("div.connector",
     h("p.connector-head", h("b", one.connectorId ? t("Connector {n}", { n: one.connectorId }) : t("Station itself")), badge(one.status, mood(one.status))),
-    h("p.hint", Object.entries(one).filter(([name, value]) => !["connectorId", "status"].includes(name) && value !== null && typeof value !== "object").map(([name, value]) => `${name} ${value}`).join(" · ")))));
+    h("p.hint", one.plugged ? t("a vehicle is plugged in") : t("no vehicle")),
+    facts([
+      [t("Power"), one.power === undefined ? null : quantity(one.power, "W")],
+      [t("Energy"), one.energy === undefined ? null : quantity(one.energy, "Wh")],
+      [t("Charge"), one.soc === null || one.soc === undefined ? null : `${number(one.soc)} %`],
+      [t("Transaction"), one.transactionId === null ? null : transactionLink(one.transactionId)],
+      [t("Id tag"), one.idTag],
+    ]))));
 }
 
-function controls({ connectors: all = [], scenarios = [] }, act) {
+function controls({ connectors: all = [] }, act) {
   const numbers = all.map(({ connectorId }) => connectorId).filter(Boolean);
   const connector = choice(numbers.length ? numbers : [1]);
   const tag = h("input", { value: "TAG1", maxlength: 20 });
   const fault = choice(WIRE);
-  const scenario = choice(scenarios);
   const at = () => ({ connectorId: Number(connector.value) });
   return section(t("What happens to it"),
     h("div.row", labelled(t("Connector"), connector), labelled(t("Id tag"), tag),
@@ -72,15 +80,14 @@ function controls({ connectors: all = [], scenarios = [] }, act) {
     h("h3", t("The whole station")),
     h("div.row", AT_STATION.map(([action, text]) => button(text, () => act(action)))),
     h("h3", t("Faults on the wire")),
-    h("div.row", labelled(t("Fault"), fault), button(t("Let it happen"), () => act("wireFault", { fault: fault.value }))),
-    scenarios.length ? h("div.row", labelled(t("Scenario"), scenario), button(t("Run it"), () => act("scenario", { scenario: scenario.value }))) : null);
+    h("div.row", labelled(t("Fault"), fault), button(t("Let it happen"), () => act("wireFault", { fault: fault.value }))));
 }
 
 async function outcome(path, body) {
   try {
     const said = await call("POST", path, { body });
-    return h("li", h("b", body.action), " ", badge(said?.result ?? t("done"), "good"), said ? h("code", JSON.stringify(said)) : null);
+    return h("li", time(new Date().toISOString()), " ", h("b", body.action), " ", badge(said.result ?? t("done"), mood(said.result) || "good"));
   } catch (error) {
-    return h("li", h("b", body.action), trouble(error));
+    return h("li", time(new Date().toISOString()), " ", h("b", body.action), trouble(error));
   }
 }

@@ -2,13 +2,15 @@
  * All the stations: tiles, filters, a table or cards, as they are now.
  */
 
+import { chosen } from "../lib/chosen.js";
 import { fill, h } from "../lib/dom.js";
 import { bootOf, modelOf, STATES, Stations } from "../lib/fleet.js";
 import { filters } from "../lib/filters.js";
 import { trouble } from "../lib/notice.js";
-import { choice, heading, labelled, loading } from "../lib/parts.js";
-import { remember } from "../lib/router.js";
+import { button, choice, heading, labelled, loading } from "../lib/parts.js";
+import { remember, to } from "../lib/router.js";
 import { VirtualList } from "../lib/virtual.js";
+import { may } from "../lib/who.js";
 import { t } from "../lib/words.js";
 import { firstStation } from "./station/first.js";
 import { card, HEADS, line } from "./station/line.js";
@@ -60,7 +62,15 @@ class Page {
   views() {
     const views = choice([["table", t("Table")], ["cards", t("Cards")]], this.query.view,
       { onchange: () => this.chooseView(views.value) });
-    return h("div.views", labelled(t("View"), views));
+    const many = may("operator") ? button(t("Command these"), () => this.command(), "quiet") : null;
+    return h("div.views.row", many, labelled(t("View"), views));
+  }
+
+  /** What is shown here is chosen for one command to all. */
+  command() {
+    const shown = this.chosen();
+    Object.assign(chosen, { identities: shown.map(keyOf), version: shown[0]?.version ?? "1.6" });
+    location.hash = to("many");
   }
 
   chooseView(view) {
@@ -95,6 +105,7 @@ class Page {
     this.count.textContent = t("{n} of {all} stations", { n: chosen.length, all: this.all.length });
     if (this.isEmpty !== !this.all.length) this.drawBody();
     this.list.show(chosen);
+    this.body.querySelector("[role=table]")?.setAttribute("aria-rowcount", chosen.length + 1);
   }
 
   drawBody() {
@@ -106,7 +117,7 @@ class Page {
   }
 
   heads() {
-    return h("div.line.heads", { role: "row" }, HEADS.map(([name, title]) => {
+    return h("div.line.heads", { role: "row", "aria-rowindex": 1 }, HEADS.map(([name, title]) => {
       const isOrder = this.query.order.replace("-", "") === name;
       const isDown = this.query.order.startsWith("-");
       const sorted = isOrder ? (isDown ? "descending" : "ascending") : "none";

@@ -101,7 +101,7 @@ function deeds(signal) {
     columns: [
       [t("When"), (one) => time(one.time)],
       [t("By"), (one) => [one.who ?? "–", " ", h("small", one.via)]],
-      [t("From"), (one) => one.address],
+      [t("Address"), (one) => one.address],
       [t("What"), (one) => [one.action ? h("b", one.action, " ") : null, h("code", `${one.method} ${one.path}`)]],
       [t("Result"), (one) => badge(one.status, one.status < 400 ? "good" : "bad"), "number"],
     ],

@@ -6,25 +6,31 @@ import { h } from "../lib/dom.js";
 import { time } from "../lib/format.js";
 import { frameText } from "../lib/frames.js";
 import { Listing } from "../lib/listing.js";
-import { badge, heading } from "../lib/parts.js";
+import { badge, heading, stationLink } from "../lib/parts.js";
 import { toQuery } from "../lib/router.js";
 import { t } from "../lib/words.js";
 
 const COLUMNS = [
-  [t("Vendor"), (one) => one.vendor || "–"],
-  [t("Model"), (one) => one.model || "–"],
-  [t("Firmware"), (one) => one.firmware ?? one.firmwareVersion ?? "–"],
+  [t("Model"), ({ vendor, model, firmware, version }) => [
+    h("b", [vendor, model].filter(Boolean).join(" ") || "–"),
+    h("p.hint", [firmware, version && `OCPP ${version}`].filter(Boolean).join(" · "))]],
   [t("Action"), (one) => h("b", one.action ?? "–")],
-  [t("What is wrong"), (one) => [one.path ? h("code", one.path) : null, " ", one.message ?? "", " ", one.rule ? badge(one.rule, "warn") : null, one.reference ? h("p.hint", one.reference) : null]],
+  [t("What is wrong"), whatIsWrong],
   [t("Count"), (one) => one.count, "number"],
-  [t("Last"), (one) => time(one.last ?? one.lastSeen)],
+  [t("Stations"), (one) => one.stations, "number"],
+  [t("Last"), (one) => time(one.last)],
   [t("Example"), example],
 ];
 
-function example(one) {
-  const frame = one.example?.call ?? one.example?.frame ?? one.example;
-  if (!frame) return "–";
-  return h("details", h("summary", t("show")), frameText(typeof frame === "string" ? frame : JSON.stringify(frame), [one]));
+function whatIsWrong({ path, message, rule, reference }) {
+  return [
+    path ? [h("code", path), " "] : null, message, " ", rule ? badge(rule, "warn") : null,
+    reference ? h("p.hint", reference) : null,
+  ];
+}
+
+function example({ path, example: { identity, call, message } }) {
+  return h("details", h("summary", t("show")), h("p", stationLink(identity), " ", message), frameText(call, [{ path, message }]));
 }
 
 export default function show({ query, signal }) {

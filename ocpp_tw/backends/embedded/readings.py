@@ -95,49 +95,58 @@ def _read(meter_value: Mapping[str, Any], received: int) -> Reading:
     time, doubt = corrected(sent, received)
     reading = Reading(time, sent, None, 0, _as_text(samples), None)
     for position, sample in enumerate(samples):
-        if (
-            sample.get("measurand", REGISTER) == REGISTER
-            and sample.get("format") != "SignedData"
-        ):
-            _weigh(reading, position, sample)
+        if _is_register(sample) and _weigh(reading, position, sample):
+            break
     if doubt is not None:
         for position in range(len(samples)):
             reading.flag(position, doubt)
     return reading
 
 
+def _is_register(sample: Mapping[str, Any]) -> bool:
+    """
+    Whether a sample is the register of all phases, at the outlet.
+    """
+    return (
+        sample.get("measurand", REGISTER) == REGISTER
+        and "phase" not in sample
+        and sample.get("location", "Outlet") == "Outlet"
+        and sample.get("format") != "SignedData"
+    )
+
+
+def _weigh(reading: Reading, position: int, sample: Mapping[str, Any]) -> bool:
+    """
+    Take the register from a sample, if it says where that stands.
+    """
+    value = number(sample["value"])
+    if value is None:
+        return False
+    unit = sample.get("unit")
+    if unit in SCALE:
+        value *= SCALE[unit]
+    if abs(value) > _LARGEST:
+        return False
+    reading.register = value
+    reading.register_at = position
+    return True
+
+
 def doubt_about(sample: Mapping[str, Any]) -> str | None:
     """
     What is wrong with a sample by itself; found when somebody looks.
     """
-    if (
-        sample.get("format") != "SignedData"
-        and number(sample["value"]) is None
-    ):
-        return suspicion.NOT_A_NUMBER
-    return None
-
-
-def _weigh(reading: Reading, position: int, sample: Mapping[str, Any]) -> None:
-    """
-    Take the register from a sample.
-    """
+    if sample.get("format") == "SignedData":
+        return None
     value = number(sample["value"])
     if value is None:
-        return
+        return suspicion.NOT_A_NUMBER
+    if sample.get("measurand", REGISTER) != REGISTER:
+        return None
     value *= SCALE.get(sample.get("unit", ""), 1)
     if value < 0:
-        reading.flag(position, suspicion.NEGATIVE_REGISTER)
-    if abs(value) > _LARGEST:
-        reading.flag(position, suspicion.OUT_OF_RANGE)
-        return
-    if (
-        reading.register is None
-        and "phase" not in sample
-        and sample.get("location", "Outlet") == "Outlet"
-    ):
-        reading.register = value
-        reading.register_at = position
+        return suspicion.NEGATIVE_REGISTER
+    return suspicion.OUT_OF_RANGE if value > _LARGEST else None
 
 
 def _as_text(samples: Sequence[Mapping[str, Any]]) -> str:
@@ -181,7 +190,9 @@ def number(text: str) -> float | None:
         value = float(text)
     except ValueError:
         return None
-    return value if isfinite(value) and "_" not in text else None
+    if not isfinite(value) or "_" in text:
+        return None
+    return value
 
 
 def corrected(sent: str, received: int) -> tuple[int, str | None]:
@@ -193,6 +204,8 @@ def corrected(sent: str, received: int) -> tuple[int, str | None]:
     """
     seconds = parse_time(sent)
     time = None if seconds is None else int(seconds * 1000)
+    if time is not None and suspicion.ANCIENT_BEFORE <= time <= received:
+        return time, None
     doubt = suspicion.of_time(time, received)
     if time is None or doubt is not None:
         return received, doubt

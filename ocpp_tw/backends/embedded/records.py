@@ -494,7 +494,7 @@ def _sample(
         "context": sample.get("context", "Sample.Periodic"),
         "location": sample.get("location", "Outlet"),
         "format": sample.get("format", "Raw"),
-        "suspect": word or doubt_about(sample),
+        "suspect": doubt_about(sample) or word,
     }
 
 

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
-import orjson
 import psycopg2
 from psycopg2.errors import UndefinedFunction
 from twisted.application.service import MultiService
@@ -38,6 +37,8 @@ from ...ocpp.schemas import Violation
 from ..elsewhere import Senseless, as_time, read_reply
 from .commands import Commands
 from .functions import XML, Functions
+from .logfile import LogFile
+from .parsing import Parsing, as_json
 from .pool import Connector, Pool
 from .presence import Presence
 
@@ -69,6 +70,9 @@ class PostgresBackend(MultiService):
         self._clock = clock
         self._pool = pool
         self._functions = Functions(pool)
+        # Who restores or upgrades a database changes its functions.
+        pool.reached = self._functions.forget
+        self._parsing = Parsing(self._functions, clock)
         self._presence = Presence(self._functions, clock)
         self._commands = Commands(
             self._functions, connector, central_system, clock
@@ -90,23 +94,14 @@ class PostgresBackend(MultiService):
 
     async def _ask(self, station: IStation, call: Call) -> Payload:
         try:
-            replies = await self._functions.call(
-                "Parse",
-                station.identity,
-                call.unique_id,
-                call.action,
-                call.payload,
-                station.account,
-                str(station.version),
-            )
-            return read_reply(_json(replies[0] if replies else None))
+            return read_reply(await self._parsing.ask(station, call))
         except (psycopg2.Error, Senseless, ValueError) as e:
             reason = _in_words(e)
             if isinstance(e, UndefinedFunction):
                 self._functions.forget()
         except (BackendUnavailable, NotKept) as e:
             reason = str(e)
-        self.unanswered[reason[:60]] += 1
+        self.unanswered[reason.partition(":")[0][:60]] += 1
         self.log.error(
             "{station}: no answer to {action} from ocpp.Parse: {reason}",
             station=station,
@@ -190,7 +185,7 @@ class PostgresBackend(MultiService):
     async def _list(self, name: str, token: str, asked: Any) -> Sequence[Any]:
         try:
             items = await self._functions.call(name, token, asked)
-            return [_json(item) for item in items]
+            return [as_json(item) for item in items]
         except (psycopg2.Error, ValueError) as e:
             self.log.error(
                 "ocpp.{name} failed: {reason}", name=name, reason=_in_words(e)
@@ -214,7 +209,7 @@ class PostgresBackend(MultiService):
 
     async def soap_to_json(self, envelope: str) -> Payload:
         rows = await self._soap("SOAPToJSON", XML(envelope))
-        payload = _json(rows[0][0]) if rows else None
+        payload = as_json(rows[0][0]) if rows else None
         if not isinstance(payload, dict):
             raise CallFailed(ErrorCode.INTERNAL_ERROR)
         return payload
@@ -227,13 +222,6 @@ class PostgresBackend(MultiService):
                 "ocpp.{name} failed: {reason}", name=name, reason=_in_words(e)
             )
             raise CallFailed(ErrorCode.INTERNAL_ERROR) from None
-
-
-def _json(value: Any) -> Any:
-    """
-    @raise ValueError: a function has returned text that is no JSON.
-    """
-    return orjson.loads(value) if isinstance(value, str) else value
 
 
 def _in_words(error: Exception) -> str:
@@ -267,8 +255,10 @@ def make_backend(
         connector,
         central_system,
         reactor,
-        wants_envelopes=settings["soap"] == "functions",
+        wants_envelopes=settings["soap"] == "database",
     )
+    if settings["log"]:
+        LogFile(settings["log"]).setServiceParent(backend)
     if settings["notice"]:
         pool.notice = lambda notice: backend.log.info(
             "{notice}", notice=notice.strip()

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import frozen
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from ...errors import NotKept
@@ -56,6 +57,7 @@ class Functions:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._known: Known | None = None
+        self._waiting: list[Deferred[Known]] = []
         self._said: frozenset[str] = frozenset()
 
     def forget(self) -> None:
@@ -68,15 +70,29 @@ class Functions:
         """
         @raise BackendUnavailable: the database cannot be asked.
         """
-        if self._known is None:
-            rows = await self._pool.ask(_FIND)
-            takes: dict[str, frozenset[int]] = {}
-            for name, least, most in rows:
-                counts = frozenset(range(least, most + 1))
-                takes[name] = takes.get(name, frozenset()) | counts
-            self._known = Known(takes)
-            self._say_missing(takes)
-        return self._known
+        if self._known is not None:
+            return self._known
+        known: Deferred[Known] = Deferred()
+        self._waiting.append(known)
+        if len(self._waiting) == 1:
+            looking = Deferred.fromCoroutine(self._look())
+            looking.addBoth(self._looked)
+        return await known
+
+    def _looked(self, result: Any) -> None:
+        if isinstance(result, Known):
+            self._known = result
+        waiting, self._waiting = self._waiting, []
+        for known in waiting:
+            known.callback(result)
+
+    async def _look(self) -> Known:
+        takes: dict[str, frozenset[int]] = {}
+        for name, least, most in await self._pool.ask(_FIND):
+            counts = frozenset(range(least, most + 1))
+            takes[name] = takes.get(name, frozenset()) | counts
+        self._say_missing(takes)
+        return Known(takes)
 
     def _say_missing(self, takes: Iterable[str]) -> None:
         there = set(takes)

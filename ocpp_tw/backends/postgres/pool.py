@@ -172,6 +172,8 @@ class Pool(Service):
     At least C{least} and at most C{most} connections.
 
     @ivar is_well: whether there is a live connection.
+    @ivar notice: called with each notice of the server, if wanted.
+    @ivar reached: called when there is a connection, and was none.
     """
 
     log = Logger()
@@ -191,6 +193,7 @@ class Pool(Service):
         self._refill: IDelayedCall | None = None
         self._trouble = ""
         self.notice: Callable[[str], None] | None = None
+        self.reached: Callable[[], None] | None = None
 
     @property
     def is_well(self) -> bool:
@@ -321,6 +324,8 @@ class Pool(Service):
             return
         if not self._links:
             self.log.info("connected to the database")
+            if self.reached is not None:
+                self.reached()
         self._pause, self._trouble = FIRST_PAUSE, ""
         self._links.add(link)
         self._offer(link)

@@ -25,8 +25,8 @@ PAUSE = 1.0
 
 class Presence(Service):
     """
-    @ivar _news: what the database has not been told of each station.
-    @ivar _telling: the stations whose news is under way.
+    @ivar _news: what the database has not been told of each station, the
+        oldest first.
     """
 
     log = Logger()
@@ -35,7 +35,7 @@ class Presence(Service):
         self._functions = functions
         self._clock = clock
         self._news: dict[str, tuple[bool, Mapping[str, Any]]] = {}
-        self._telling: dict[str, Deferred[None]] = {}
+        self._telling = False
         self._again: IDelayedCall | None = None
 
     def stopService(self) -> None:
@@ -50,48 +50,53 @@ class Presence(Service):
         """
         A station came or went.
         """
+        self._news.pop(identity, None)
         self._news[identity] = (connected, about)
-        self._tell(identity)
+        if self._again is None:
+            self._go_on()
 
-    def _tell(self, identity: str) -> None:
-        if identity in self._telling or not self.running:
+    def _go_on(self) -> None:
+        self._again = None
+        if self._telling or not self.running:
             return
-        telling = Deferred.fromCoroutine(self._told(identity))
-        self._telling[identity] = telling
-        telling.addErrback(self._oops)
-        telling.addBoth(self._done, identity)
+        self._telling = True
+        telling = Deferred.fromCoroutine(self._tell_all())
+        telling.addErrback(self._oops).addBoth(self._told_all)
 
-    async def _told(self, identity: str) -> None:
-        connected, about = self._news.pop(identity)
+    def _told_all(self, _: object) -> None:
+        self._telling = False
+        if self._news and self.running and self._again is None:
+            self._again = self._clock.callLater(PAUSE, self._go_on)
+
+    async def _tell_all(self) -> None:
+        """
+        One after another, so that Calls find connections free.
+        """
+        while self._news and self.running:
+            identity = next(iter(self._news))
+            connected, about = self._news.pop(identity)
+            try:
+                await self._tell(identity, connected, about)
+            except BackendUnavailable:
+                # Unless there are newer ones.
+                self._news.setdefault(identity, (connected, about))
+                return
+
+    async def _tell(
+        self, identity: str, connected: bool, about: Mapping[str, Any]
+    ) -> None:
         try:
             await self._functions.call(
                 "SetChargePointConnected", identity, connected, dict(about)
             )
         except NotKept:
             pass
-        except BackendUnavailable:
-            self._news.setdefault(identity, (connected, about))
-            self._try_again()
         except psycopg2.Error as e:
             self.log.error(
                 "ocpp.SetChargePointConnected failed for {identity}: {code}",
                 identity=identity,
                 code=e.pgcode,
             )
-
-    def _done(self, _: object, identity: str) -> None:
-        del self._telling[identity]
-        if identity in self._news and self._again is None:
-            self._tell(identity)
-
-    def _try_again(self) -> None:
-        if self._again is None and self.running:
-            self._again = self._clock.callLater(PAUSE, self._tell_all)
-
-    def _tell_all(self) -> None:
-        self._again = None
-        for identity in list(self._news):
-            self._tell(identity)
 
     def _oops(self, failure: Failure) -> None:
         self.log.failure("a bug in telling who is connected", failure)

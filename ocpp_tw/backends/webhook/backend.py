@@ -106,7 +106,7 @@ class WebhookBackend(Service):
             return read_reply(orjson.loads(reply))
         except (Unanswered, Senseless, orjson.JSONDecodeError) as e:
             reason = f"{type(e).__name__}: {e}"[:300]
-        self.unanswered[reason[:60]] += 1
+        self.unanswered[reason.partition(":")[0][:60]] += 1
         self.log.error(
             "{station}: no answer to {action} from {url}: {reason}",
             station=station,

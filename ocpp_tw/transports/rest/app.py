@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from ...errors import BadRequest, OCPPError
 from ...journal import Deed
+from ...queued import Queue
 from ...router import Router
 from . import guard
 from .answers import send
@@ -44,6 +45,7 @@ class API(Resource):
 
     @ivar hosts: the names we go by; None for any, see L{guard}.
     @ivar origins: whose pages may use us from a browser.
+    @ivar queue: the commands that wait for their stations.
     @ivar door: who may come in.
     @ivar about: what is known of ourselves.
     @ivar emulators: the stations of our own.
@@ -58,11 +60,12 @@ class API(Resource):
         self.door = Door(reactor)
         self._journal = router.journal
         self._seconds = reactor.seconds
+        self.queue = Queue(router, reactor)
         self.about = Server(router, reactor)
         self.emulators = Emulators()
         parts: list[Part] = [
             Classic(router, reactor),
-            Stations(router, reactor),
+            Stations(router, reactor, self.queue),
             Records(router),
             Outbox(router),
             Journaled(router.journal),
@@ -114,8 +117,9 @@ class API(Resource):
         try:
             names = {name: _name(text) for name, text in quoted.items()}
             await self.door.admit(request, route, names)
-            answer = await route.answer(request, **names)
             request.setResponseCode(status)
+            answer = await route.answer(request, **names)
+            status = getattr(request, "code", status)
             return send(request, answer, route.columns)
         except Exception as e:
             status = status_of(e)

@@ -173,16 +173,20 @@ def read_timeout(texts: Mapping[str, Sequence[str]]) -> float | None:
     @raise BadRequest: it makes no sense.
     """
     text = texts.get("timeout", [""])[-1]
-    if not text:
-        return None
+    return read_seconds(text, "timeout", LONGEST_TIMEOUT) if text else None
+
+
+def read_seconds(text: str, name: str, most: float) -> float:
+    """
+    @raise BadRequest: it makes no sense.
+    """
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0
-    if not 0 < seconds <= LONGEST_TIMEOUT:
+    if not 0 < seconds <= most:
         raise BadRequest(
-            f"timeout: {text!r:.60} is not a number of seconds, at most "
-            f"{LONGEST_TIMEOUT}"
+            f"{name}: {text!r:.60} is not a number of seconds, at most {most}"
         )
     return seconds
 

@@ -19,9 +19,10 @@ from twisted.web.iweb import IRequest
 from ...errors import BadRequest, NotFound, NotKept
 from ...fleet import Known, iso
 from ...interfaces import ISeedLists, IStation
-from ...ocpp.actions import TO_STATION
 from ...ocpp.lenient import read_texts as read_by_schema
-from ...ocpp.schemas import REQUESTS
+from ...ocpp.schemas import REQUESTS, Schema
+from ...ocpp.translate import is_operation
+from ...ocpp.versions import Version
 from ...router import Router
 from .asked import (
     MOST_ITEMS,
@@ -31,8 +32,19 @@ from .asked import (
     read_timeout,
 )
 from .door import note_command
-from .records import records_of
-from .routes import Route
+from .records import KEPT, records_of
+from .routes import FROM, IDENTITY, TIMEOUT, Parameter, Route
+from .shapes import ASKED, BODIES, OBJECT, WHOLE, array, shape
+
+
+_PING = shape(error=shape(code={"const": 200}, message={"const": "OK"}))
+_TIME = shape(serverTime=WHOLE)
+
+_QUERY = (
+    IDENTITY,
+    Parameter("dateFrom", "Not before this time.", FROM.schema),
+    Parameter("dateTo", "Before this time.", FROM.schema),
+)
 
 
 class Classic:
@@ -45,29 +57,69 @@ class Classic:
         self._router = router
         self._seconds = clock.seconds
         both, central = "GET POST", "/CentralSystem"
-        lists = {
-            "/ChargePointList": self.charge_points,
-            f"{central}/ChargePointList": self.charge_points,
-            f"{central}/TransactionList": self.transactions,
-            f"{central}/ReservationList": self.reservations,
-        }
         self.routes = [
-            Route(both, "/ping", self.ping, role="public"),
-            Route(both, "/time", self.time, role="public"),
+            Route(both, "/ping", self.ping, role="public", gives=_PING),
+            Route(both, "/time", self.time, role="public", gives=_TIME),
             *(
-                Route(both, path, answer, role="viewer")
-                for path, answer in lists.items()
+                Route(
+                    both,
+                    path,
+                    self.charge_points,
+                    role="viewer",
+                    gives=shape(ChargePointList=array(OBJECT)),
+                )
+                for path in (
+                    "/ChargePointList",
+                    f"{central}/ChargePointList",
+                )
             ),
-            Route("POST", "/ChargePoint/<identity>/<action>", self.command),
+            Route(
+                both,
+                f"{central}/TransactionList",
+                self.transactions,
+                role="viewer",
+                query=_QUERY,
+                takes=BODIES["Lists"],
+                gives=shape(TransactionList=array(OBJECT)),
+                errors=KEPT,
+            ),
+            Route(
+                both,
+                f"{central}/ReservationList",
+                self.reservations,
+                role="viewer",
+                query=_QUERY,
+                takes=BODIES["Lists"],
+                gives=shape(ReservationList=array(OBJECT)),
+                errors=KEPT,
+            ),
+            Route(
+                "POST",
+                "/ChargePoint/<identity>/<action>",
+                self.command,
+                query=(TIMEOUT,),
+                takes=OBJECT,
+                gives=OBJECT,
+                errors=ASKED,
+            ),
         ]
 
     async def ping(self, request: IRequest) -> dict[str, Any]:
+        """
+        Whether anybody is there.
+        """
         return {"error": {"code": 200, "message": "OK"}}
 
     async def time(self, request: IRequest) -> dict[str, Any]:
+        """
+        The time here, in milliseconds since 1970.
+        """
         return {"serverTime": int(self._seconds() * 1000)}
 
     async def charge_points(self, request: IRequest) -> dict[str, Any]:
+        """
+        The stations that were ever seen, in the shape of old.
+        """
         known = sorted(self._router.fleet, key=lambda known: known.identity)
         ours: Sequence[Any] = [_charge_point(one) for one in known]
         lists = ISeedLists(self._router.backend, None)
@@ -85,7 +137,7 @@ class Classic:
         """
         note_command(request, action)
         station = self._router.fleet.known(identity).station
-        if not any(action in actions for actions in TO_STATION.values()):
+        if not is_operation(action):
             raise NotFound(f"there is no operation {action!r:.60}")
         texts = read_texts(request)
         payload = _read(request, texts, station, action)
@@ -93,6 +145,9 @@ class Classic:
         return await self._router.call(identity, action, payload, timeout)
 
     async def transactions(self, request: IRequest) -> dict[str, Any]:
+        """
+        The newest transactions of a station, in the shape of old.
+        """
         filters = _filters(request)
         lists = ISeedLists(self._router.backend, None)
         if lists is not None:
@@ -107,6 +162,9 @@ class Classic:
         return {"TransactionList": items}
 
     async def reservations(self, request: IRequest) -> dict[str, Any]:
+        """
+        The newest reservations of a station, in the shape of old.
+        """
         filters = _filters(request)
         lists = ISeedLists(self._router.backend, None)
         if lists is not None:
@@ -143,9 +201,19 @@ def _read(
         for name, values in texts.items()
         if any(values) and name != "timeout"
     }
-    schema = station and REQUESTS.get((station.version, action))
-    # Without a schema nobody will be asked: the router says why.
-    return read_by_schema(given, schema) if schema else dict(given)
+    schema = station and _schema(station.version, action)
+    if schema is not None:
+        return read_by_schema(given, schema)
+    return {k: v[0] if len(v) == 1 else v for k, v in given.items()}
+
+
+def _schema(version: Version, action: str) -> Schema | None:
+    """
+    The schema of an operation, in another version if that has none.
+    """
+    versions = [version, *reversed(Version)]
+    found = (REQUESTS.get((v, action)) for v in versions)
+    return next((schema for schema in found if schema is not None), None)
 
 
 def read_json(request: IRequest) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from ...errors import NotFound
 from ...interfaces import Page
 from .asked import read_list_query, read_object, read_query
 from .routes import Route
+from .shapes import NAMED, OBJECT, listed
 
 
 Body = Mapping[str, Any]
@@ -46,12 +47,37 @@ class Emulators:
     def __init__(self) -> None:
         one = "/emulators/<name>"
         self.routes = [
-            Route("GET", "/emulators", self.emulators),
-            Route("POST", "/emulators", self.make),
-            Route("GET", one, self.emulator),
-            Route("PATCH", one, self.change),
-            Route("DELETE", one, self.remove),
-            Route("POST", f"{one}/actions", self.act),
+            Route(
+                "GET",
+                "/emulators",
+                self.emulators,
+                gives=listed("Emulator"),
+                errors=[404],
+            ),
+            Route(
+                "POST",
+                "/emulators",
+                self.make,
+                takes=OBJECT,
+                gives=NAMED["Emulator"],
+                errors=[404],
+            ),
+            Route("GET", one, self.emulator, gives=NAMED["Emulator"]),
+            Route(
+                "PATCH",
+                one,
+                self.change,
+                takes=OBJECT,
+                gives=NAMED["Emulator"],
+            ),
+            Route("DELETE", one, self.remove, status=204),
+            Route(
+                "POST",
+                f"{one}/actions",
+                self.act,
+                takes=OBJECT,
+                gives=OBJECT,
+            ),
         ]
 
     @property
@@ -61,6 +87,9 @@ class Emulators:
         return self.control
 
     async def emulators(self, request: IRequest) -> Page:
+        """
+        The emulated stations, by name.
+        """
         query = read_list_query(request)
         cursor, limit = query.get("cursor", ""), query["limit"]
         found = [name for name in self._control.names() if name > cursor]
@@ -71,20 +100,34 @@ class Emulators:
         )
 
     async def make(self, request: IRequest) -> Any:
+        """
+        Make an emulated station.
+        """
         return self._control.make(read_object(request))
 
     async def emulator(self, request: IRequest, name: str) -> Any:
+        """
+        One emulated station.
+        """
         read_query(request)
         return self._control.get(name)
 
     async def change(self, request: IRequest, name: str) -> Any:
+        """
+        Change an emulated station.
+        """
         return await self._control.change(name, read_object(request))
 
     async def remove(self, request: IRequest, name: str) -> None:
+        """
+        Remove an emulated station.
+        """
         await self._control.remove(name)
 
     async def act(self, request: IRequest, name: str) -> Any:
         """
+        Have an emulated station do something.
+
         What comes of it is in the answer, or follows.
         """
         return await self._control.act(name, read_object(request))

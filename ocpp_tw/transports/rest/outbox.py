@@ -12,7 +12,9 @@ from ...errors import NotFound, NotKept
 from ...interfaces import IOutbox, Page
 from ...router import Router
 from .asked import read_list_query, read_object, whole_number
-from .routes import Route
+from .records import KEPT
+from .routes import IDENTITY, Parameter, Route
+from .shapes import BODIES, NAMED, listed
 
 
 class Outbox:
@@ -23,15 +25,42 @@ class Outbox:
     def __init__(self, router: Router) -> None:
         self._router = router
         self.routes = [
-            Route("GET", "/outbox", self.outbox),
-            Route("POST", "/outbox/<number>/redeliver", self.redeliver),
+            Route(
+                "GET",
+                "/outbox",
+                self.outbox,
+                query=(
+                    IDENTITY,
+                    Parameter(
+                        "state",
+                        "In this state only.",
+                        {"type": "string", "enum": ["waiting", "dead"]},
+                    ),
+                ),
+                gives=listed("Event"),
+                errors=KEPT,
+            ),
+            Route(
+                "POST",
+                "/outbox/<number>/redeliver",
+                self.redeliver,
+                takes=BODIES["Nothing"],
+                gives=NAMED["Event"],
+                errors=KEPT,
+            ),
         ]
 
     async def outbox(self, request: IRequest) -> Page:
+        """
+        The events that the backend has not told yet, or never could.
+        """
         query = read_list_query(request, "identity", "state")
         return await self._outbox().outbox(**query)
 
     async def redeliver(self, request: IRequest, number: str) -> Any:
+        """
+        Try a dead letter again.
+        """
         read_object(request, {})
         wanted = whole_number(number)
         if wanted is None:

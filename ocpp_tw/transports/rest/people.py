@@ -12,7 +12,7 @@ from twisted.web.iweb import IRequest
 from ...access import ROLES, Key, Session, User, Visitor
 from ...access.sessions import LASTS
 from ...access.visitor import NOBODY
-from ...errors import BadRequest, NotAllowed, NotKnown
+from ...errors import BadRequest, Conflict, NotAllowed, NotKnown
 from ...fleet import iso
 from ...interfaces import Page
 from ...journal import Journal
@@ -20,14 +20,13 @@ from ...ocpp.times import parse_time
 from .asked import read_list_query, read_object, read_query
 from .door import COOKIE, Door, check_csrf, visitor_of
 from .routes import Parameter, Route
-from .shapes import NAMED, listed
+from .shapes import NAMED, TEXT, body, listed
 
 
 #: The fewest characters of a password (NIST SP 800-63B, 5.1.1.2: no rules but
 #: its length), and the most.
 SHORTEST, LONGEST = 8, 1024
 
-_TEXT = {"type": "string"}
 _ROLE = {"type": "string", "enum": list(ROLES)}
 _PASSWORD = {"type": "string", "minLength": SHORTEST, "maxLength": LONGEST}
 
@@ -53,7 +52,7 @@ class People:
                 "/session",
                 self.log_in,
                 role="public",
-                takes=_body({"username": _TEXT, "password": _TEXT}),
+                takes=body({"username": TEXT, "password": TEXT}),
                 gives=NAMED["Session"],
             ),
             Route(
@@ -64,8 +63,9 @@ class People:
                 "/session/password",
                 self.change_password,
                 role="viewer",
-                takes=_body({"old": _TEXT, "new": _PASSWORD}),
+                takes=body({"old": TEXT, "new": _PASSWORD}),
                 status=204,
+                errors=[503],
             ),
             Route(
                 "GET",
@@ -79,8 +79,9 @@ class People:
                 "/users/<name>",
                 self.put_user,
                 role="admin",
-                takes=_body({"role": _ROLE}, password=_PASSWORD),
+                takes=body({"role": _ROLE}, password=_PASSWORD),
                 gives=NAMED["User"],
+                errors=[503],
             ),
             Route(
                 "DELETE",
@@ -88,6 +89,7 @@ class People:
                 self.delete_user,
                 role="admin",
                 status=204,
+                errors=[503],
             ),
             Route(
                 "GET", "/keys", self.keys, role="admin", gives=listed("Key")
@@ -97,19 +99,20 @@ class People:
                 "/keys",
                 self.make_key,
                 role="admin",
-                takes=_body(
+                takes=body(
                     {
-                        "name": {**_TEXT, "minLength": 1, "maxLength": 64},
+                        "name": {**TEXT, "minLength": 1, "maxLength": 64},
                         "role": _ROLE,
                     },
                     identities={
                         "type": ["array", "null"],
-                        "items": _TEXT,
+                        "items": TEXT,
                         "maxItems": 1000,
                     },
                     expires={"type": ["string", "null"]},
                 ),
                 gives=NAMED["NewKey"],
+                errors=[503],
             ),
             Route(
                 "DELETE",
@@ -117,6 +120,7 @@ class People:
                 self.delete_key,
                 role="admin",
                 status=204,
+                errors=[503],
             ),
             Route(
                 "GET",
@@ -152,8 +156,7 @@ class People:
             ["username", "password"],
         )
         door = self._door
-        if not door.ways:
-            raise BadRequest("everybody may do everything here: auth is off")
+        self._check_auth()
         visitor = await door.by_password(
             request, body["username"], body["password"]
         )
@@ -198,6 +201,7 @@ class People:
         Make a user, or change the role or the password of one.
         """
         body = read_object(request, {"role": str, "password": str}, ["role"])
+        self._check_auth()
         _check_role(body["role"])
         password = body.get("password")
         if password is not None:
@@ -209,6 +213,7 @@ class People:
         """
         Delete a user.
         """
+        self._check_auth()
         self._door.users.delete_user(name)
 
     async def _hashed(self, password: str, member: str) -> str:
@@ -242,6 +247,7 @@ class People:
             },
             ["name", "role"],
         )
+        self._check_auth()
         _check_role(body["role"])
         if not 1 <= len(body["name"]) <= 64:
             raise BadRequest("name: this is not 1 to 64 characters")
@@ -258,7 +264,17 @@ class People:
         """
         Revoke an API key.
         """
+        self._check_auth()
         self._door.users.delete_key(key)
+
+    def _check_auth(self) -> None:
+        """
+        @raise Conflict: whoever asks has not shown to be an admin.
+        """
+        if not self._door.ways:
+            raise Conflict(
+                "everybody may do everything here: [api] auth is off"
+            )
 
     # What was done
 
@@ -268,17 +284,6 @@ class People:
         """
         query = read_list_query(request, "who")
         return await self._journal.deeds(**query)
-
-
-def _body(
-    required: Mapping[str, Any], **more: Mapping[str, Any]
-) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {**required, **more},
-        "required": list(required),
-        "additionalProperties": False,
-    }
 
 
 def _set_cookie(request: IRequest, token: str, seconds: int) -> None:

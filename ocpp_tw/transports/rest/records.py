@@ -12,7 +12,8 @@ from ...errors import BadRequest, NotFound, NotKept
 from ...interfaces import IRecords, Page
 from ...router import Router
 from .asked import read_list_query, read_object, read_query, whole_number
-from .routes import Route
+from .routes import FROM, IDENTITY, TO, Parameter, Route, flag
+from .shapes import BODIES, NAMED, listed
 
 
 _TRANSACTIONS = (
@@ -38,6 +39,12 @@ _ID_TAG = {
 }
 
 
+_ID_TAG_FILTER = Parameter("idTag", "Of this id tag only.")
+
+#: What may go wrong with what a backend keeps.
+KEPT = (501, 503)
+
+
 def records_of(router: Router, kind: str) -> IRecords:
     """
     @raise NotKept: the backend has no records.
@@ -58,39 +65,138 @@ class Records:
     def __init__(self, router: Router) -> None:
         self._router = router
         transactions, tags = "/transactions", "/idTags"
-        one = f"{transactions}/<number>"
+        one, tag = f"{transactions}/<number>", f"{tags}/<id_tag>"
         self.routes = [
-            Route("GET", transactions, self.transactions, _TRANSACTIONS),
-            Route("GET", one, self.transaction),
-            Route("GET", f"{one}/meterValues", self.meters, _METER_VALUES),
-            Route("POST", f"{one}/close", self.close),
-            Route("GET", "/reservations", self.reservations, _RESERVATIONS),
-            Route("GET", "/reservations/<number>", self.reservation),
-            Route("GET", tags, self.id_tags),
-            Route("GET", f"{tags}/<id_tag>", self.id_tag),
-            Route("PUT", f"{tags}/<id_tag>", self.put_id_tag),
-            Route("DELETE", f"{tags}/<id_tag>", self.delete_id_tag),
-            Route("GET", "/chargingProfiles", self.charging_profiles),
+            Route(
+                "GET",
+                transactions,
+                self.transactions,
+                _TRANSACTIONS,
+                query=(
+                    IDENTITY,
+                    _ID_TAG_FILTER,
+                    flag("active", "true: those that go on only."),
+                    flag("suspect", "true: those with odd values only."),
+                    FROM,
+                    TO,
+                ),
+                gives=listed("Transaction"),
+                errors=KEPT,
+            ),
+            Route(
+                "GET",
+                one,
+                self.transaction,
+                gives=NAMED["Transaction"],
+                errors=KEPT,
+            ),
+            Route(
+                "GET",
+                f"{one}/meterValues",
+                self.meters,
+                _METER_VALUES,
+                gives=listed("MeterValue"),
+                errors=KEPT,
+            ),
+            Route(
+                "POST",
+                f"{one}/close",
+                self.close,
+                takes=BODIES["Close"],
+                gives=NAMED["Transaction"],
+                errors=KEPT,
+            ),
+            Route(
+                "GET",
+                "/reservations",
+                self.reservations,
+                _RESERVATIONS,
+                query=(
+                    IDENTITY,
+                    Parameter("status", "In this status only."),
+                    _ID_TAG_FILTER,
+                    FROM,
+                    TO,
+                ),
+                gives=listed("Reservation"),
+                errors=KEPT,
+            ),
+            Route(
+                "GET",
+                "/reservations/<number>",
+                self.reservation,
+                gives=NAMED["Reservation"],
+                errors=KEPT,
+            ),
+            Route(
+                "GET",
+                tags,
+                self.id_tags,
+                query=(
+                    Parameter("q", "A part of the name."),
+                    Parameter("status", "In this status only."),
+                ),
+                gives=listed("IdTag"),
+                errors=KEPT,
+            ),
+            Route(
+                "GET",
+                tag,
+                self.id_tag,
+                gives=NAMED["IdTag"],
+                errors=KEPT,
+            ),
+            Route(
+                "PUT",
+                tag,
+                self.put_id_tag,
+                takes=BODIES["IdTag"],
+                gives=NAMED["IdTag"],
+                errors=KEPT,
+            ),
+            Route("DELETE", tag, self.delete_id_tag, status=204, errors=KEPT),
+            Route(
+                "GET",
+                "/chargingProfiles",
+                self.charging_profiles,
+                query=(IDENTITY,),
+                gives=listed("ChargingProfile"),
+                errors=KEPT,
+            ),
         ]
 
     async def transactions(self, request: IRequest) -> Page:
+        """
+        Transactions, newest first.
+        """
         query = read_list_query(
             request, "identity", "idTag", "active", "suspect", "from", "to"
         )
         return await self._records("transactions").transactions(**query)
 
     async def transaction(self, request: IRequest, number: str) -> Any:
+        """
+        One transaction, with the messages that contradict it.
+        """
         read_query(request)
         records = self._records("transactions")
         return await records.transaction(_id("transaction", number))
 
     async def meters(self, request: IRequest, number: str) -> Page:
+        """
+        The samples of a transaction, oldest first.
+        """
         query = read_list_query(request)
         records = self._records("meter values")
         transaction_id = _id("transaction", number)
         return await records.meter_values(transaction_id, **query)
 
     async def close(self, request: IRequest, number: str) -> Any:
+        """
+        Close the record of a transaction whose station never will.
+
+        It does not stop the charging: C{RemoteStopTransaction} does.
+        """
         body = read_object(request, {"reason": str})
         records = self._records("transactions")
         return await records.close_transaction(
@@ -98,34 +204,55 @@ class Records:
         )
 
     async def reservations(self, request: IRequest) -> Page:
+        """
+        Reservations, newest first.
+        """
         query = read_list_query(
             request, "identity", "status", "idTag", "from", "to"
         )
         return await self._records("reservations").reservations(**query)
 
     async def reservation(self, request: IRequest, number: str) -> Any:
+        """
+        One reservation.
+        """
         read_query(request)
         records = self._records("reservations")
         return await records.reservation(_id("reservation", number))
 
     async def id_tags(self, request: IRequest) -> Page:
+        """
+        Id tags, by name.
+        """
         query = read_list_query(request, "q", "status")
         return await self._records("id tags").id_tags(**query)
 
     async def id_tag(self, request: IRequest, id_tag: str) -> Any:
+        """
+        One id tag.
+        """
         read_query(request)
         return await self._records("id tags").id_tag(id_tag)
 
     async def put_id_tag(self, request: IRequest, id_tag: str) -> Any:
+        """
+        Make or replace an id tag.
+        """
         body = read_object(request, _ID_TAG)
         if body.pop("idTag", id_tag) != id_tag:
             raise BadRequest("idTag: this is not the one in the path")
         return await self._records("id tags").put_id_tag(id_tag, body)
 
     async def delete_id_tag(self, request: IRequest, id_tag: str) -> None:
+        """
+        Forget an id tag.
+        """
         await self._records("id tags").delete_id_tag(id_tag)
 
     async def charging_profiles(self, request: IRequest) -> Page:
+        """
+        The charging profiles that are installed, and where.
+        """
         query = read_list_query(request, "identity")
         records = self._records("charging profiles")
         return await records.charging_profiles(**query)

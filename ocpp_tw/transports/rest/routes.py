@@ -33,6 +33,30 @@ class Parameter:
     several: bool = False
 
 
+_TIME: Schema = {
+    "type": "string",
+    "format": "date-time",
+    "examples": ["2026-11-22T10:00:00Z"],
+}
+_FLAG: Schema = {"type": "string", "enum": ["true", "false"]}
+
+IDENTITY = Parameter("identity", "Of this station only.")
+FROM = Parameter("from", "Not before this time.", _TIME)
+TO = Parameter("to", "Before this time.", _TIME)
+TIMEOUT = Parameter(
+    "timeout",
+    "How many seconds the station has to answer.",
+    {"type": "number", "exclusiveMinimum": 0, "maximum": 300},
+)
+
+
+def flag(name: str, meaning: str) -> Parameter:
+    """
+    A parameter that is true or false.
+    """
+    return Parameter(name, meaning, _FLAG)
+
+
 @frozen
 class Route:
     """
@@ -49,6 +73,8 @@ class Route:
     @ivar gives: what the answer is; None for any JSON.
     @ivar status: of the answer.
     @ivar media: the type of the answer.
+    @ivar others: other answers, by their status.
+    @ivar errors: what else may go wrong, beside what can with any.
     """
 
     methods: str
@@ -61,6 +87,15 @@ class Route:
     gives: Schema | None = None
     status: int = 200
     media: str = "application/json"
+    errors: Sequence[int] = ()
+    others: Mapping[int, Schema] = {}
+
+    @property
+    def is_list(self) -> bool:
+        """
+        Whether the answer is a page of a list.
+        """
+        return "next" in (self.gives or {}).get("properties", ())
 
     @property
     def least_role(self) -> str:

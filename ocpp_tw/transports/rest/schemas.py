@@ -14,6 +14,7 @@ from ...ocpp.schemas import REQUESTS, RESPONSES
 from ...ocpp.versions import Version
 from .asked import read_query
 from .routes import Route
+from .shapes import OBJECT, TEXT, array, shape
 
 
 class Schemas:
@@ -24,8 +25,20 @@ class Schemas:
     def __init__(self) -> None:
         version = "/schemas/<version>"
         self.routes = [
-            Route("GET", version, self.actions),
-            Route("GET", f"{version}/<action>", self.schema),
+            Route(
+                "GET",
+                version,
+                self.actions,
+                gives=shape(version=TEXT, actions=array(TEXT)),
+            ),
+            Route(
+                "GET",
+                f"{version}/<action>",
+                self.schema,
+                gives=shape(
+                    version=TEXT, action=TEXT, request=OBJECT, response=OBJECT
+                ),
+            ),
         ]
 
     async def actions(self, request: IRequest, version: str) -> Any:

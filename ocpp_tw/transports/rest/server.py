@@ -4,6 +4,7 @@ What is known of ourselves.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -13,10 +14,12 @@ from ... import __version__
 from ...router import Router
 from .asked import read_query
 from .routes import Route
+from .shapes import NAMED
 
 
 class Server:
     """
+    @ivar workers: tells how many processes we are.
     @ivar backend: how the configuration names the backend in use.
     """
 
@@ -25,16 +28,22 @@ class Server:
     def __init__(self, router: Router, clock: IReactorTime) -> None:
         self._router = router
         self._seconds = clock.seconds
+        self.workers: Callable[[], int] = lambda: 1
         self._since = clock.seconds()
-        self.routes = [Route("GET", "/server", self.server)]
+        self.routes = [
+            Route("GET", "/server", self.server, gives=NAMED["Server"])
+        ]
 
     async def server(self, request: IRequest) -> dict[str, Any]:
+        """
+        What is known of this server.
+        """
         read_query(request)
         return {
             "version": __version__,
             "uptime": round(self._seconds() - self._since, 3),
             "backend": self.backend or None,
-            "workers": 1,
+            "workers": self.workers(),
             "counts": self._counts(),
         }
 
@@ -42,7 +51,9 @@ class Server:
         database = self._router.journal.database
         return {
             "stationsKnown": len(self._router.fleet),
-            "stationsConnected": len(list(self._router.stations())),
+            "stationsConnected": sum(
+                known.station is not None for known in self._router.fleet
+            ),
             "journalBacklog": database.backlog,
             "journalDropped": database.dropped,
         }

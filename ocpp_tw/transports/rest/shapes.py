@@ -48,6 +48,25 @@ def listed(name: str) -> Schema:
     )
 
 
+def body(required: Mapping[str, Schema], **more: Schema) -> dict[str, Any]:
+    """
+    A body that has these members, perhaps those, and no others.
+    """
+    return {
+        "type": "object",
+        "properties": {**required, **more},
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+def array(items: Schema) -> dict[str, Any]:
+    """
+    A list of such things.
+    """
+    return {"type": "array", "items": items}
+
+
 _KEY = {
     "id": TEXT,
     "name": TEXT,
@@ -59,12 +78,251 @@ _KEY = {
     "lastUsed": TIME_OR_NULL,
 }
 
+#: What may go wrong when a station is asked.
+ASKED = (502, 503, 504)
+
+#: A number that a database can count to.
+ID: Schema = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
+
+_SETTINGS: dict[str, Schema] = {
+    "registration": {
+        "type": "string",
+        "enum": ["Accepted", "Pending", "Rejected"],
+    },
+    "retryInterval": {"type": "integer", "minimum": 1, "maximum": 86400},
+    "validation": {"enum": ["lenient", "strict", "off", None]},
+    "pingInterval": {
+        "type": ["integer", "null"],
+        "minimum": 0,
+        "maximum": 86400,
+    },
+    "note": {"type": "string", "maxLength": 2000},
+}
+
+_ID_TAG: dict[str, Schema] = {
+    "idTag": TEXT,
+    "status": {"type": "string", "enum": ["Accepted", "Blocked"]},
+    "expiryDate": TIME_OR_NULL,
+    "parentIdTag": TEXT_OR_NULL,
+    "maxActiveTransactions": {"type": ["integer", "null"], "minimum": 1},
+    "note": TEXT_OR_NULL,
+}
+
+_CALL = {
+    "action": {**TEXT, "examples": ["Reset"]},
+    "payload": {**OBJECT, "examples": [{"type": "Soft"}]},
+}
+
+#: What bodies look like, by the name of what they are about.
+BODIES: Mapping[str, Schema] = {
+    "Settings": body({}, **_SETTINGS),
+    "IdTag": body({}, **_ID_TAG),
+    "Call": body({"action": _CALL["action"]}, payload=_CALL["payload"]),
+    "Calls": body(
+        {
+            "action": _CALL["action"],
+            "identities": {"oneOf": [array(TEXT), {"const": "all"}]},
+        },
+        payload=_CALL["payload"],
+    ),
+    "Close": body({}, reason=TEXT),
+    "Nothing": body({}),
+    "Lists": body({"identity": TEXT}, dateFrom=TEXT, dateTo=TEXT),
+}
+
 #: The shapes, by their names in the documentation.
 SHAPES: Mapping[str, Schema] = {
     "Error": {
         **shape(error=shape(code=WHOLE, message=TEXT)),
-        "examples": [{"error": {"code": 404, "message": "no such thing"}}],
+        "examples": [
+            {
+                "error": {
+                    "code": 404,
+                    "message": 'no station "CP9" was ever seen here',
+                }
+            }
+        ],
     },
+    "CallError": {
+        **shape(
+            error=shape(code=WHOLE, message=TEXT),
+            callError=shape(
+                errorCode=TEXT, errorDescription=TEXT, errorDetails=OBJECT
+            ),
+        ),
+        "examples": [
+            {
+                "error": {
+                    "code": 502,
+                    "message": "the station answered with a CallError: "
+                    "NotSupported",
+                },
+                "callError": {
+                    "errorCode": "NotSupported",
+                    "errorDescription": "",
+                    "errorDetails": {},
+                },
+            }
+        ],
+    },
+    "Station": shape(
+        identity=TEXT,
+        version=TEXT_OR_NULL,
+        account=TEXT_OR_NULL,
+        address=TEXT_OR_NULL,
+        connected=FLAG,
+        connectedAt=TIME_OR_NULL,
+        disconnectedAt=TIME_OR_NULL,
+        disconnectReason=TEXT_OR_NULL,
+        lastSeen=TIME_OR_NULL,
+        bootNotification={"type": ["object", "null"]},
+        bootedAt=TIME_OR_NULL,
+        bootStatus=TEXT_OR_NULL,
+        connectors=array(OBJECT),
+        meters=array(OBJECT),
+        reports=OBJECT,
+        violations=WHOLE,
+        unansweredCalls=WHOLE,
+        **_SETTINGS,
+        registered=FLAG,
+    ),
+    "Message": shape(
+        id=WHOLE,
+        time=TIME,
+        identity=TEXT,
+        direction={"enum": ["in", "out"]},
+        messageId=TEXT_OR_NULL,
+        action=TEXT_OR_NULL,
+        call=TEXT,
+        reply=TEXT_OR_NULL,
+        milliseconds=NUMBER,
+        error=TEXT_OR_NULL,
+        violations=array(named("Violation")),
+    ),
+    "Violation": {
+        "type": "object",
+        "properties": {
+            "path": TEXT,
+            "rule": TEXT,
+            "message": TEXT,
+            "advice": TEXT,
+            "reference": TEXT,
+        },
+        "required": ["message"],
+    },
+    "Fault": shape(
+        vendor=TEXT_OR_NULL,
+        model=TEXT_OR_NULL,
+        firmware=TEXT_OR_NULL,
+        version=TEXT_OR_NULL,
+        action=TEXT_OR_NULL,
+        path=TEXT_OR_NULL,
+        rule=TEXT_OR_NULL,
+        message=TEXT,
+        reference=TEXT,
+        count=WHOLE,
+        stations=WHOLE,
+        first=TIME,
+        last=TIME,
+        example=shape(identity=TEXT, call=TEXT, message=TEXT),
+    ),
+    "Attempt": shape(
+        id=WHOLE,
+        time=TIME,
+        address=TEXT,
+        path=TEXT,
+        offered=TEXT,
+        status=WHOLE,
+        reason=TEXT,
+        remedy=TEXT,
+    ),
+    "Server": shape(
+        version=TEXT,
+        uptime=NUMBER,
+        backend=TEXT_OR_NULL,
+        workers=WHOLE,
+        counts=OBJECT,
+    ),
+    "Transaction": {
+        "type": "object",
+        "properties": {
+            "transactionId": {"type": ["integer", "string"]},
+            "identity": TEXT,
+            "connectorId": {"type": ["integer", "null"]},
+            "idTag": TEXT_OR_NULL,
+            "startTime": TIME_OR_NULL,
+            "stopTime": TIME_OR_NULL,
+            "meterStart": {"type": ["number", "null"]},
+            "meterStop": {"type": ["number", "null"]},
+            "energy": {"type": ["number", "null"], "description": "In Wh."},
+            "active": FLAG,
+            "suspect": array(TEXT),
+        },
+    },
+    "MeterValue": {
+        "type": "object",
+        "properties": {
+            "time": TIME,
+            "connectorId": {"type": ["integer", "null"]},
+            "measurand": TEXT_OR_NULL,
+            "unit": TEXT_OR_NULL,
+            "phase": TEXT_OR_NULL,
+        },
+    },
+    "Reservation": {
+        "type": "object",
+        "properties": {
+            "id": WHOLE,
+            "reservationId": WHOLE,
+            "identity": TEXT,
+            "connectorId": {"type": ["integer", "null"]},
+            "idTag": TEXT_OR_NULL,
+            "expiryDate": TIME_OR_NULL,
+            "status": {
+                "enum": ["Active", "Used", "Cancelled", "Expired", "Faulted"]
+            },
+        },
+    },
+    "IdTag": {"type": "object", "properties": _ID_TAG},
+    "ChargingProfile": {
+        "type": "object",
+        "properties": {
+            "id": WHOLE,
+            "identity": TEXT,
+            "connectorId": {"type": ["integer", "null"]},
+            "installed": TIME_OR_NULL,
+            "csChargingProfiles": OBJECT,
+        },
+    },
+    "Event": {
+        "type": "object",
+        "properties": {
+            "id": WHOLE,
+            "identity": TEXT,
+            "event": TEXT,
+            "state": TEXT,
+        },
+    },
+    "Emulator": OBJECT,
+    "Queued": shape(
+        id=WHOLE,
+        identity=TEXT,
+        action=TEXT,
+        payload=OBJECT,
+        who=TEXT_OR_NULL,
+        created=TIME,
+        expires=TIME,
+        status={
+            "enum": [
+                *("waiting", "sending", "answered", "failed"),
+                *("expired", "cancelled"),
+            ]
+        },
+        sent=TIME_OR_NULL,
+        ended=TIME_OR_NULL,
+        answer={"type": ["object", "null"]},
+        error={"type": ["object", "null"]},
+    ),
     "Session": shape(
         name=TEXT_OR_NULL,
         role=TEXT_OR_NULL,

@@ -11,10 +11,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 
-from ...errors import BadRequest, Conflict
+from ...errors import BadRequest, Conflict, NotFound
 from ...fleet import Known, Settings
 from ...interfaces import Page
-from ...ocpp.actions import TO_STATION
+from ...ocpp.translate import is_operation
+from ...ocpp.versions import Version
+from ...queued import LONGEST, Queue
 from ...router import Refused, Router
 from ..websocket import check_names
 from .asked import (
@@ -22,15 +24,33 @@ from .asked import (
     read_list_query,
     read_object,
     read_query,
+    read_seconds,
     read_texts,
     read_timeout,
+    whole_number,
 )
-from .door import note_command
-from .routes import Route
+from .door import note_command, visitor_of
+from .routes import TIMEOUT, Parameter, Route, flag
+from .shapes import ASKED, BODIES, NAMED, OBJECT, listed
 from .stream import Survey
 
 
 _CALL: dict[str, type] = {"action": str, "payload": dict}
+
+
+_QUEUE = Parameter(
+    "queue",
+    "How many seconds the command may wait for a station that is away.",
+    {"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST},
+)
+
+_QUERY = (
+    flag("connected", "true: those that are connected only."),
+    Parameter("status", "With a connector in this status only."),
+    Parameter("vendor", "Of this vendor only."),
+    Parameter("version", "Of this version of OCPP only."),
+    Parameter("q", "A part of the name, the vendor, the model, the note."),
+)
 
 
 class Stations:
@@ -38,21 +58,78 @@ class Stations:
     Those that were ever seen, and those an operator registered.
     """
 
-    def __init__(self, router: Router, reactor: IReactorTime) -> None:
+    def __init__(
+        self, router: Router, reactor: IReactorTime, queue: Queue
+    ) -> None:
         self._router = router
+        self._queue = queue
         self._reactor = reactor
         one = "/stations/<identity>"
+        queue_of = f"{one}/queue"
         self.routes = [
-            Route("GET", "/stations", self.stations),
-            Route("GET", one, self.station),
-            Route("PUT", one, self.register),
-            Route("PATCH", one, self.change),
-            Route("DELETE", one, self.forget),
-            Route("POST", f"{one}/calls", self.call),
-            Route("POST", "/calls", self.call_many),
+            Route(
+                "GET",
+                "/stations",
+                self.stations,
+                query=_QUERY,
+                gives=listed("Station"),
+            ),
+            Route("GET", one, self.station, gives=NAMED["Station"]),
+            Route(
+                "PUT",
+                one,
+                self.register,
+                takes=BODIES["Settings"],
+                gives=NAMED["Station"],
+                errors=[503],
+            ),
+            Route(
+                "PATCH",
+                one,
+                self.change,
+                takes=BODIES["Settings"],
+                gives=NAMED["Station"],
+                errors=[503],
+            ),
+            Route("DELETE", one, self.forget, status=204, errors=[503]),
+            Route(
+                "POST",
+                f"{one}/calls",
+                self.call,
+                query=(TIMEOUT, _QUEUE),
+                takes=BODIES["Call"],
+                gives=OBJECT,
+                others={202: NAMED["Queued"]},
+                errors=ASKED,
+            ),
+            Route("GET", queue_of, self.queued, gives=listed("Queued")),
+            Route(
+                "GET",
+                f"{queue_of}/<number>",
+                self.one_queued,
+                gives=NAMED["Queued"],
+            ),
+            Route(
+                "DELETE",
+                f"{queue_of}/<number>",
+                self.cancel,
+                status=204,
+                errors=[503],
+            ),
+            Route(
+                "POST",
+                "/calls",
+                self.call_many,
+                query=(TIMEOUT,),
+                takes=BODIES["Calls"],
+                media="application/x-ndjson",
+            ),
         ]
 
     async def stations(self, request: IRequest) -> Page:
+        """
+        The stations that were ever seen or registered, by name.
+        """
         query = read_list_query(
             request, "connected", "status", "vendor", "version", "q"
         )
@@ -71,6 +148,9 @@ class Stations:
         return _page(found, query["limit"])
 
     async def station(self, request: IRequest, identity: str) -> Any:
+        """
+        One station, with its live state.
+        """
         read_query(request)
         return self._router.fleet.known(identity).as_json()
 
@@ -85,12 +165,18 @@ class Stations:
         return known.as_json()
 
     async def change(self, request: IRequest, identity: str) -> Any:
+        """
+        Change some of what was decided about a station.
+        """
         self._router.fleet.known(identity)
         body = read_object(request)
         known = await self._router.journal.change(identity, body)
         return known.as_json()
 
     async def forget(self, request: IRequest, identity: str) -> None:
+        """
+        Forget a station that is not connected.
+        """
         if self._router.fleet.known(identity).station is not None:
             raise Conflict(
                 f'station "{identity}" is connected: it would be seen again'
@@ -98,13 +184,64 @@ class Stations:
         await self._router.journal.forget(identity)
 
     async def call(self, request: IRequest, identity: str) -> Any:
-        self._router.fleet.known(identity)
+        """
+        Ask a station; the answer is the payload of its CALLRESULT.
+
+        With C{queue} the command waits for a station that is away, for so
+        many seconds; the answer is what there is to know of it, at once.
+        """
+        known = self._router.fleet.known(identity)
         body = read_object(request, _CALL, required=["action"])
-        note_command(request, body["action"])
-        timeout = _timeout(request)
-        return await self._router.call(
-            identity, body["action"], body.get("payload", {}), timeout
+        action, payload = body["action"], body.get("payload", {})
+        note_command(request, action)
+        query = read_query(request, "timeout", "queue")
+        timeout = read_timeout(read_texts(request))
+        if "queue" not in query:
+            return await self._router.call(identity, action, payload, timeout)
+        seconds = read_seconds(query["queue"], "queue", LONGEST)
+        self._check_queued(known, action, payload)
+        request.setResponseCode(202)
+        return await self._queue.add(
+            identity, action, payload, seconds, visitor_of(request).name
         )
+
+    def _check_queued(
+        self, known: Known, action: str, payload: Mapping[str, Any]
+    ) -> None:
+        """
+        @raise BadRequest: it would be refused when the station comes.
+        """
+        if known.version:
+            version = Version(known.version)
+            self._router.in_words_of(version, action, payload)
+        else:
+            _check_action(action)
+
+    async def queued(self, request: IRequest, identity: str) -> Page:
+        """
+        The commands that wait for a station, and what became of others,
+        newest first.
+        """
+        query = read_list_query(request)
+        self._router.fleet.known(identity)
+        return await self._queue.find(identity, **query)
+
+    async def one_queued(
+        self, request: IRequest, identity: str, number: str
+    ) -> Any:
+        """
+        A command that waits, or what became of it.
+        """
+        read_query(request)
+        return await self._queue.get(identity, _id(number))
+
+    async def cancel(
+        self, request: IRequest, identity: str, number: str
+    ) -> None:
+        """
+        Cancel a command that waits.
+        """
+        await self._queue.cancel(identity, _id(number))
 
     async def call_many(self, request: Request) -> bytes:
         """
@@ -140,11 +277,21 @@ def _timeout(request: IRequest) -> float | None:
     return read_timeout(read_texts(request))
 
 
+def _id(text: str) -> int:
+    """
+    @raise NotFound: nothing has such an id.
+    """
+    number = whole_number(text)
+    if number is None:
+        raise NotFound(f"there is no command {text!r:.60}")
+    return number
+
+
 def _check_action(action: str) -> None:
     """
     @raise BadRequest: no station at all would understand it.
     """
-    if not any(action in actions for actions in TO_STATION.values()):
+    if not is_operation(action):
         raise BadRequest(f"action: there is no operation {action!r:.60}")
 
 

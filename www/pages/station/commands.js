@@ -46,6 +46,7 @@ async function form(place, version, action) {
   const schema = await schemaOf(version, action);
   const example = query.payload ? JSON.parse(query.payload) : await exampleOf(action, schema.request, station, signal);
   const fields = formBesideJson(schema.request, example);
+  const queue = choice([["", t("is refused")], ["3600", t("waits for an hour")], ["86400", t("waits for a day")], ["604800", t("waits for a week")]], "");
   const timeout = choice([["", t("as configured")], ["10", "10 s"], ["60", "60 s"], ["300", "300 s"]], "");
   const answers = h("div", { "aria-live": "polite" });
   const send = h("button.primary", { type: "submit" }, t("Send {action}", { action }));
@@ -54,25 +55,27 @@ async function form(place, version, action) {
     const payload = fields.value();
     if (payload === undefined) return;
     send.disabled = true;
-    answers.prepend(await ask(station.identity, action, payload, timeout.value));
+    const isAway = !place.station.connected;
+    answers.prepend(await ask(station.identity, action, payload, isAway && queue.value ? { queue: queue.value } : { timeout: timeout.value }));
     send.disabled = false;
   };
   return [
     h("h2", action),
     h("form.form", { onsubmit: submit, novalidate: true }, fields.element,
-      h("div.row", send, labelled(t("Wait for the answer"), timeout))),
+      h("div.row", send, labelled(t("Wait for the answer"), timeout),
+        labelled(t("If the station is away, it"), queue))),
     answers,
   ];
 }
 
-async function ask(identity, action, payload, timeout) {
+async function ask(identity, action, payload, query) {
   const began = performance.now();
   const answer = h("div.answer");
   const path = `stations/${segment(identity)}/calls`;
   try {
-    const said = await call("POST", path, { body: { action, payload }, query: { timeout } });
+    const said = await call("POST", path, { body: { action, payload }, query });
     const status = said?.status;
-    fill(answer, headOf(began, t("The station answered"), status ? badge(status, mood(status)) : null),
+    fill(answer, headOf(began, query.queue ? t("It waits for the station") : t("The station answered"), status ? badge(status, mood(status)) : null),
       h("pre", h("code", pretty(said))));
   } catch (error) {
     fill(answer, headOf(began, t("It failed"), null), trouble(error));

@@ -20,7 +20,7 @@ export function stationUrl(identity = "") {
 
 export const ATTEMPT_COLUMNS = [
   [t("When"), (one) => time(one.time)],
-  [t("From"), (one) => one.address],
+  [t("Address"), (one) => one.address],
   [t("Path"), (one) => h("code", one.path)],
   [t("Offered"), (one) => one.offered || "–"],
   [t("Why refused"), (one) => one.reason],

@@ -22,11 +22,11 @@ export default function show({ station: { identity }, signal }) {
     [t("No."), (one) => one.id],
     [t("Command"), (one) => h("b", one.action)],
     [t("Payload"), (one) => h("code", JSON.stringify(one.payload))],
-    [t("Queued"), (one) => time(one.created ?? one.time)],
+    [t("Made"), (one) => time(one.created)],
     [t("Until"), (one) => time(one.expires)],
-    [t("State"), (one) => badge(one.status ?? one.state ?? "")],
-    [t("Answer"), (one) => (one.answer ? h("code", JSON.stringify(one.answer)) : one.error ? one.error.message ?? String(one.error) : "–")],
-    [t("Do"), (one) => (["waiting", "queued"].includes(one.status ?? one.state) && may("operator") ? button(t("Cancel it"), () => cancel(one.id), "danger") : "")],
+    [t("State"), (one) => badge(one.status)],
+    [t("Answer"), (one) => (one.answer ? h("code", JSON.stringify(one.answer)) : one.error?.message ?? "–")],
+    [t("Do"), (one) => (one.status === "waiting" && may("operator") ? button(t("Cancel it"), () => cancel(one.id), "danger") : "")],
   ];
   const list = new Listing({ path, columns, label: t("Queue"), empty: t("No commands wait for it."), every: 3000 }, {}, signal);
   return section(t("Queue"), h("p.hint", t("Commands that wait until it connects again.")), problem, list.element);

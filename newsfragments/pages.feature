@@ -1,0 +1,1 @@
+Web pages: stations live, commands by forms made of the official schemas, the messages as a conversation with violations marked at their place, transactions with plots and CSV, id tags, reservations, charging profiles, emulated stations, refused connections, users and keys; in English, German and Russian, light and dark, on a phone too.

@@ -1,0 +1,1 @@
+`[main] workers = N` runs one central system in several processes: HUP rolls them without a refused connection, a worker that dies is started again, and every list, command, event stream and `/metrics` reaches the stations of all of them.

@@ -1,0 +1,415 @@
+"""
+The routes and the schemas of OCPP as an OpenAPI document (version 3.1).
+
+It is made of what answers, and of the standard's own schemas, so that it
+cannot say anything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from inspect import cleandoc
+from typing import Any
+
+from ... import __version__
+from ...ocpp.actions import TO_STATION
+from ...ocpp.schemas import REQUESTS, RESPONSES
+from ...ocpp.versions import Version
+from .asked import ITEMS, LONGEST_BODY, MOST_ITEMS
+from .routes import Route
+from .shapes import SHAPES, named
+
+
+Json = dict[str, Any]
+
+_ERRORS = {
+    400: "What was asked makes no sense; the message names the member.",
+    401: "Credentials are missing or wrong.",
+    403: "Whoever asks may not do this.",
+    404: "There is no such station, operation or record.",
+    409: "The request contradicts what is.",
+    413: f"The body has more than {LONGEST_BODY} octets.",
+    429: "Too much is asked; Retry-After says when to come again.",
+    500: "A fault of ours; the log of the server knows more.",
+    501: "The backend keeps no such records.",
+    502: "The station answered with a CALLERROR.",
+    503: "The station is not connected, or the database not to be reached.",
+    504: "The station did not answer in time.",
+}
+
+#: What may happen to any request.
+_ALWAYS = (400, 401, 403, 413, 429, 500)
+
+_COMMAND = "/ChargePoint/<identity>/<action>"
+
+_LIST = (
+    {
+        "name": "limit",
+        "in": "query",
+        "description": "How many items at most.",
+        "schema": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MOST_ITEMS,
+            "default": ITEMS,
+        },
+    },
+    {
+        "name": "cursor",
+        "in": "query",
+        "description": "The C{next} of the page before.",
+        "schema": {"type": "string"},
+    },
+)
+
+_PATH = {
+    "identity": "The name the station connects with.",
+    "action": "The operation, as the standard calls it.",
+    "version": "The version of OCPP.",
+    "number": "The id of the record.",
+    "id_tag": "The id tag.",
+    "name": "The name.",
+    "key": "The id of the key.",
+}
+
+
+def document(routes: Iterable[Route]) -> Json:
+    """
+    All there is to know of these routes.
+    """
+    components = _Components()
+    paths: dict[str, Json] = {}
+    for route in routes:
+        for path, method, operation in _operations(route, components):
+            paths.setdefault(path, {})[method] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "ocpp_tw",
+            "version": __version__,
+            "description": "The REST API of an OCPP central system.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/api/v1"}],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": dict(sorted(components.schemas.items())),
+            "responses": {
+                f"Error{status}": _error(status) for status in _ERRORS
+            },
+            "securitySchemes": {
+                "basic": {"type": "http", "scheme": "basic"},
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key, or a JSON Web Token.",
+                },
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "cs_session",
+                    "description": "A browser that has logged in; every "
+                    "change needs the header X-CSRF-Token, too.",
+                },
+            },
+        },
+    }
+
+
+def path_of(route: Route) -> str:
+    """
+    The path of a route as OpenAPI writes it.
+    """
+    return re.sub(r"<(\w+)>", r"{\1}", route.path)
+
+
+def _error(status: int) -> Json:
+    shape = "CallError" if status == 502 else "Error"
+    answer: Json = {
+        "description": _ERRORS[status],
+        "content": {"application/json": {"schema": named(shape)}},
+    }
+    if status == 429:
+        answer["headers"] = {
+            "Retry-After": {
+                "description": "Seconds to wait.",
+                "schema": {"type": "integer"},
+            }
+        }
+    return answer
+
+
+def _operations(
+    route: Route, components: _Components
+) -> Iterator[tuple[str, str, Json]]:
+    if route.path == _COMMAND:
+        yield from _commands(route, components)
+        return
+    for method in route.methods.split():
+        takes = route.takes if method != "GET" else None
+        yield (
+            path_of(route),
+            method.lower(),
+            _operation(route, method, takes, route.gives or {}),
+        )
+
+
+def _commands(
+    route: Route, components: _Components
+) -> Iterator[tuple[str, str, Json]]:
+    """
+    An operation for each that a central system may ask of a station.
+    """
+    for action in sorted({a for known in TO_STATION.values() for a in known}):
+        versions = [v for v in Version if action in TO_STATION.get(v, ())]
+        operation = _operation(
+            route,
+            "POST",
+            components.either(versions, action, "Request"),
+            components.either(versions, action, "Response"),
+        )
+        said = " and ".join(versions)
+        operation |= {
+            "operationId": f"command{action}",
+            "summary": f"{action} of OCPP {said}",
+            "tags": ["Commands"],
+            "parameters": [
+                p for p in operation["parameters"] if p["name"] != "action"
+            ],
+        }
+        yield f"/ChargePoint/{{identity}}/{action}", "post", operation
+
+
+def _operation(
+    route: Route, method: str, takes: Mapping[str, Any] | None, gives: Any
+) -> Json:
+    summary, _, description = _said(route).partition("\n\n")
+    operation: Json = {
+        "operationId": f"{method.lower()}{_in_camel_case(route.path)}",
+        "summary": summary.replace("\n", " "),
+        "tags": [_tag(route.path)],
+        "parameters": [*_parameters(route)],
+        "responses": _responses(route, method, gives),
+        "x-role": route.least_role,
+    }
+    if description:
+        operation["description"] = description.replace("\n", " ")
+    if takes is not None:
+        operation["requestBody"] = {
+            "required": bool(takes.get("required") or "$ref" in takes),
+            "content": {"application/json": {"schema": takes}},
+        }
+    schemes = ("basic", "bearer", "session")
+    operation["security"] = (
+        [] if route.role == "public" else [{name: []} for name in schemes]
+    )
+    return operation
+
+
+def _said(route: Route) -> str:
+    """
+    What the docstring of a route says, without its mark-up.
+    """
+    text = cleandoc(route.answer.__doc__ or "")
+    return re.sub(r"[CLU]\{([^}]*)\}", r"`\1`", text)
+
+
+def _tag(path: str) -> str:
+    """
+    >>> _tag("/stations/<identity>"), _tag("/stations/<identity>/calls")
+    ('Stations', 'Commands')
+    """
+    if path.endswith("/calls"):
+        return "Commands"
+    first = path.split("/")[1]
+    return first[0].upper() + first[1:]
+
+
+def _in_camel_case(path: str) -> str:
+    """
+    >>> _in_camel_case("/stations/<identity>/calls")
+    'StationsIdentityCalls'
+    """
+    words = re.findall(r"\w+", path)
+    return "".join(word[0].upper() + word[1:] for word in words)
+
+
+def _parameters(route: Route) -> Iterator[Json]:
+    for name in re.findall(r"<(\w+)>", route.path):
+        yield {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _PATH[name],
+            "schema": {"type": "string", "minLength": 1},
+        }
+    for parameter in route.query:
+        schema = parameter.schema
+        if parameter.several:
+            schema = {"type": "array", "items": schema}
+        yield {
+            "name": parameter.name,
+            "in": "query",
+            "description": parameter.meaning,
+            "schema": schema,
+        }
+    if route.is_list:
+        yield from _LIST
+
+
+def _responses(route: Route, method: str, gives: Any) -> Json:
+    answer: Json = {"description": "It is done."}
+    if route.status != 204:
+        answer["content"] = {route.media: {"schema": gives}}
+    if route.columns:
+        answer["content"]["text/csv"] = {"schema": {"type": "string"}}
+    errors = {*_ALWAYS, *route.errors}
+    if "<" in route.path:
+        errors.add(404)
+    if method != "GET":
+        errors.add(409)
+    return {
+        str(route.status): answer,
+        **{
+            str(status): {
+                "description": "It waits.",
+                "content": {route.media: {"schema": schema}},
+            }
+            for status, schema in route.others.items()
+        },
+        **{
+            str(status): {"$ref": f"#/components/responses/Error{status}"}
+            for status in sorted(errors)
+        },
+    }
+
+
+class _Components:
+    """
+    The schemas that others refer to, by name.
+    """
+
+    def __init__(self) -> None:
+        self.schemas: dict[str, Any] = dict(SHAPES)
+
+    def either(
+        self, versions: Iterable[Version], action: str, kind: str
+    ) -> Json:
+        """
+        The request or the response of one of those versions.
+        """
+        names = [self._add(version, action, kind) for version in versions]
+        if len(names) == 1:
+            return dict(named(names[0]))
+        return {"anyOf": [named(name) for name in names]}
+
+    def _add(self, version: Version, action: str, kind: str) -> str:
+        table = REQUESTS if kind == "Request" else RESPONSES
+        source = table[version, action].source
+        prefix = f"OCPP{version}"
+        local: dict[str, str] = {}
+        definitions = source.get("definitions", {})
+        for name in definitions:
+            local[name] = f"{prefix}.{name}"
+        # Most are the same wherever they are named; those that are not have
+        # the action in their name, and all that refer to them.
+        while changed := [
+            name
+            for name, place in local.items()
+            if self.schemas.get(place, _TAKEN)
+            not in (_TAKEN, modern(definitions[name], local))
+        ]:
+            for name in changed:
+                local[name] = f"{prefix}.{action}{kind}.{name}"
+                self.schemas.pop(local[name], None)
+        for name, place in local.items():
+            self.schemas[place] = modern(definitions[name], local)
+        own = f"{prefix}.{action}{kind}"
+        shown = {k: v for k, v in source.items() if k not in _NOT_SHOWN}
+        made = modern(shown, local)
+        made["examples"] = [example(made, self.schemas)]
+        self.schemas[own] = made
+        return own
+
+
+_TAKEN: Any = object()
+
+#: What draft 4 and 6 have at the top, and what is for Java only.
+_NOT_SHOWN = {"$schema", "$id", "id", "definitions", "comment", "title"}
+
+#: The members whose members are names.
+_BY_NAME = {"properties", "patternProperties"}
+
+
+def modern(schema: Any, local: Mapping[str, str]) -> Any:
+    """
+    A schema of draft 4 or 6 as one of 2020-12.
+
+    @param local: how its definitions are called among all.
+
+    >>> modern({"minimum": 0, "exclusiveMinimum": True, "javaType": "X"}, {})
+    {'exclusiveMinimum': 0}
+    """
+    if isinstance(schema, list):
+        return [modern(one, local) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made: Json = {}
+    for key, value in schema.items():
+        if key == "$ref":
+            made[key] = named(local[value.rpartition("/")[2]])["$ref"]
+        elif key in _BY_NAME:
+            made[key] = {k: modern(v, local) for k, v in value.items()}
+        elif key not in ("javaType", "additionalItems"):
+            made[key] = value if key == "enum" else modern(value, local)
+    for bound in ("minimum", "maximum"):
+        exclusive = f"exclusive{bound.capitalize()}"
+        if made.get(exclusive) is True:
+            made[exclusive] = made.pop(bound)
+        elif made.get(exclusive) is False:
+            del made[exclusive]
+    return made
+
+
+_OF_FORMAT = {
+    "date-time": "2026-11-22T10:00:00Z",
+    "uri": "https://example.com/firmware.bin",
+    "anyURI": "https://example.com/firmware.bin",
+}
+
+_OF_TYPE: Mapping[str, Any] = {
+    "integer": 1,
+    "number": 1,
+    "boolean": True,
+}
+
+
+def example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+    """
+    A value with the members that a schema requires.
+
+    >>> example({"type": "object", "required": ["a"],
+    ...          "properties": {"a": {"enum": ["x"]}, "b": {}}}, {})
+    {'a': 'x'}
+    """
+    if "$ref" in schema:
+        return example(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    if "enum" in schema:
+        return schema["enum"][0]
+    match schema.get("type"):
+        case "object":
+            members = schema.get("properties", {})
+            return {
+                name: example(members.get(name, {}), schemas)
+                for name in schema.get("required", ())
+            }
+        case "array":
+            least = max(1, schema.get("minItems", 1))
+            return [example(schema.get("items", {}), schemas)] * least
+        case "string":
+            text = _OF_FORMAT.get(schema.get("format", ""), "example")
+            return text[: schema.get("maxLength", len(text))]
+        case kind:
+            value = _OF_TYPE.get(str(kind), "example")
+            return max(value, schema.get("minimum", value))

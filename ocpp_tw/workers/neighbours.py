@@ -1,0 +1,394 @@
+"""
+What a worker knows of the others: who has which station.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from itertools import count
+from typing import Any
+
+from attrs import define
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from .. import errors
+from ..errors import CallFailed, CallTimedOut, OCPPError, StationNotConnected
+from ..fleet import Known
+from ..interfaces import IStation
+from ..journal import known_from
+from ..ocpp.messages import Payload
+from ..ocpp.versions import Version
+from ..router import ILiveStation, Router
+from .wire import ALL, Message
+
+
+#: How much longer than a station another worker may take, in seconds.
+GRACE = 5.0
+
+#: How long others have to give their figures, in seconds.
+HASTE = 2.0
+
+
+@implementer(IStation)
+@define(eq=False)
+class Remote:
+    """
+    A station that another worker has.
+
+    @ivar worker: its number.
+    """
+
+    _neighbours: Neighbours
+    worker: int
+    identity: str
+    version: Version
+    account: str
+    address: str
+    socket: int = -1
+
+    def __repr__(self) -> str:
+        return f"<{self.identity} OCPP {self.version} at {self.address}>"
+
+    async def call(
+        self, action: str, payload: Payload, timeout: float | None = None
+    ) -> Payload:
+        body = [self.identity, action, payload, timeout]
+        patience = (timeout or 3600.0) + GRACE
+        answer: Payload = await self._neighbours.ask(
+            self.worker, "call", body, patience
+        )
+        return answer
+
+    def close(self, code: int, reason: str) -> None:
+        body = [self.identity, code, reason]
+        self._neighbours.tell("close", body, self.worker)
+
+
+class Neighbours:
+    """
+    Keeps this worker's fleet like that of the others.
+
+    A station that connects is claimed from all.  All hear all claims in the
+    same order, that of the master; the last one holds.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        number: int,
+        router: Router,
+        clock: IReactorTime,
+        say: Callable[[Message], None],
+    ) -> None:
+        """
+        @param number: ours.
+        @param say: sends a message to the master.
+        """
+        self.number = number
+        self._router = router
+        self._clock = clock
+        self._say = say
+        self._others: set[int] = set()
+        self._unheard: Counter[str] = Counter()
+        self._numbers = count(1)
+        self._asked: dict[int, tuple[int, Deferred[Any]]] = {}
+        self._watching: set[int] = set()
+        self._stop_watching: Callable[[], None] | None = None
+        #: What others may ask: takes the body, and gives the answer.
+        self.answers: dict[str, Callable[[Any], Awaitable[Any]]] = {
+            "call": self._call,
+        }
+
+    @property
+    def others(self) -> set[int]:
+        """
+        The numbers of the workers beside us.
+        """
+        return self._others
+
+    # To others
+
+    def tell(self, what: str, body: Any, to: int | str = ALL) -> None:
+        self._say({"what": what, "to": to, "from": self.number, "body": body})
+
+    def ask(
+        self, worker: int, what: str, body: Any, timeout: float
+    ) -> Deferred[Any]:
+        """
+        Ask another worker.
+
+        @raise StationNotConnected: it has gone.
+        """
+        number = next(self._numbers)
+        answer: Deferred[Any] = Deferred()
+        self._asked[number] = worker, answer
+        self._say(
+            {
+                "what": what,
+                "to": worker,
+                "from": self.number,
+                "ask": number,
+                "body": body,
+            }
+        )
+        answer.addTimeout(timeout, self._clock, _too_late)
+        return answer.addBoth(self._no_longer_asked, number)
+
+    def _no_longer_asked(self, result: Any, number: int) -> Any:
+        self._asked.pop(number, None)
+        return result
+
+    def connected(self, station: ILiveStation) -> None:
+        """
+        One of ours has connected.
+        """
+        self._unheard[station.identity] += 1
+        self.tell("claim", _introduced(station))
+
+    def disconnected(self, station: ILiveStation) -> None:
+        """
+        One of ours has gone.
+        """
+        self.tell("gone", station.known.as_json())
+
+    def share(self, changed: Iterable[Known]) -> None:
+        """
+        Something is known of stations that was not before.
+        """
+        rows = [known.as_json() for known in changed]
+        if rows and self._others:
+            self.tell("known", rows)
+
+    def forget(self, identity: str) -> None:
+        """
+        A station is to be forgotten.
+        """
+        self.tell("forget", identity)
+
+    # From others
+
+    def heard(self, message: Message) -> None:
+        """
+        A message came, by way of the master.
+        """
+        what = message["what"]
+        if what == "answer":
+            self._answered(message)
+        elif "ask" in message:
+            Deferred.fromCoroutine(self._reply(message))
+        else:
+            hear = getattr(self, f"hear_{what}")
+            hear(message["from"], message.get("body"))
+
+    def _answered(self, message: Message) -> None:
+        asked = self._asked.get(message["ask"])
+        if asked is None or asked[1].called:
+            return
+        error = message.get("error")
+        if error is None:
+            asked[1].callback(message["body"])
+        else:
+            asked[1].errback(_raised(error))
+
+    async def _reply(self, message: Message) -> None:
+        reply: Message = {
+            "what": "answer",
+            "to": message["from"],
+            "from": self.number,
+            "ask": message["ask"],
+        }
+        try:
+            answer = self.answers[message["what"]]
+            reply["body"] = await answer(message["body"])
+        except OCPPError as e:
+            reply["error"] = _written(e)
+        except Exception:
+            self.log.failure(
+                "while answering {what} of worker {worker}",
+                what=message["what"],
+                worker=message["from"],
+            )
+            reply["error"] = ["BackendUnavailable", "another worker failed"]
+        self._say(reply)
+
+    async def _call(self, body: Any) -> Payload:
+        identity, action, payload, timeout = body
+        if identity not in self._router.ours:
+            raise StationNotConnected(
+                f'station "{identity}" has just left this worker'
+            )
+        return await self._router.call(identity, action, payload, timeout)
+
+    def hear_hello(self, worker: int, _: Any) -> None:
+        """
+        A worker is new: it does not know whom we have.
+        """
+        if worker == self.number:
+            return
+        self._others.add(worker)
+        ours = [_introduced(s) for s in self._router.ours.values()]
+        self.tell("here", ours, worker)
+        if self._router.journal.events.is_watched:
+            self.tell("watch", True, worker)
+
+    def hear_here(self, worker: int, stations: list[Any]) -> None:
+        """
+        An older worker introduces those it has.
+        """
+        self._others.add(worker)
+        for introduced in stations:
+            if introduced["identity"] not in self._router.ours:
+                self._take_note(worker, introduced)
+
+    def hear_bye(self, worker: int, _: Any) -> None:
+        """
+        A worker has ended.
+        """
+        self._others.discard(worker)
+        self.hear_watch(worker, False)
+        for asked, answer in list(self._asked.values()):
+            if asked == worker and not answer.called:
+                answer.errback(StationNotConnected("its worker has ended"))
+        for known in self._router.fleet:
+            if getattr(known.station, "worker", None) == worker:
+                known.station = None
+                known.disconnected_at = self._clock.seconds()
+                known.disconnected_why = "its worker has ended"
+
+    def hear_claim(self, worker: int, introduced: Mapping[str, Any]) -> None:
+        identity = introduced["identity"]
+        if worker == self.number:
+            self._unheard[identity] -= 1
+            if not self._unheard[identity]:
+                del self._unheard[identity]
+        elif identity not in self._unheard:
+            # Whoever claims after us is newer; what we claimed and have not
+            # heard yet comes after this.
+            self._router.give_up(identity)
+            self._take_note(worker, introduced)
+
+    def _take_note(self, worker: int, introduced: Mapping[str, Any]) -> None:
+        known = self._overhear(introduced)
+        known.station = Remote(
+            self,
+            worker,
+            known.identity,
+            Version(known.version),
+            known.account,
+            known.address,
+        )
+
+    def hear_gone(self, worker: int, row: Mapping[str, Any]) -> None:
+        known = self._router.fleet.get(row["identity"])
+        if getattr(getattr(known, "station", None), "worker", 0) == worker:
+            self._overhear(row).station = None
+
+    def hear_known(self, worker: int, rows: list[Mapping[str, Any]]) -> None:
+        if worker != self.number:
+            for row in rows:
+                self._overhear(row)
+
+    def _overhear(self, row: Mapping[str, Any]) -> Known:
+        """
+        Take over what another knows; of ours, what operators decided.
+        """
+        fresh = known_from(row)
+        known = self._router.fleet.get(fresh.identity)
+        if known is None:
+            self._router.fleet.add(fresh)
+            return fresh
+        if fresh.identity in self._router.ours:
+            known.settings = fresh.settings
+        else:
+            known.take_over(fresh)
+        return known
+
+    def hear_forget(self, worker: int, identity: str) -> None:
+        if worker != self.number and identity in self._router.fleet:
+            self._router.fleet.forget(identity)
+
+    def hear_close(self, worker: int, body: Any) -> None:
+        identity, code, reason = body
+        station = self._router.ours.get(identity)
+        if station is not None:
+            station.close(code, reason)
+
+    # Those who watch
+
+    def watched(self, is_watched: bool) -> None:
+        """
+        Somebody watches here what happens, or nobody any more.
+        """
+        self.tell("watch", is_watched)
+
+    def happened(self, events: list[Any]) -> None:
+        """
+        This happened here.
+        """
+        for worker in self._watching:
+            self.tell("happened", events, worker)
+
+    def hear_watch(self, worker: int, is_watched: bool) -> None:
+        if worker == self.number:
+            return
+        events = self._router.journal.events
+        if is_watched:
+            self._watching.add(worker)
+        else:
+            self._watching.discard(worker)
+        if self._watching and self._stop_watching is None:
+            self._stop_watching = events.watch_for_others()
+        elif not self._watching and self._stop_watching is not None:
+            self._stop_watching()
+            self._stop_watching = None
+
+    def hear_happened(self, worker: int, events: list[Any]) -> None:
+        self._router.journal.events.overhear(events)
+
+    # Figures
+
+    async def gather(self, what: str) -> dict[int, Any]:
+        """
+        Ask all others the same; who does not answer is left out.
+        """
+        asked = {
+            worker: self.ask(worker, what, None, HASTE)
+            for worker in sorted(self._others)
+        }
+        answers = {}
+        for worker, answer in asked.items():
+            try:
+                answers[worker] = await answer
+            except Exception:
+                self.log.warn("worker {worker} is silent", worker=worker)
+        return answers
+
+
+def _too_late(_: object, timeout: float) -> None:
+    """
+    @raise CallTimedOut: always.
+    """
+    raise CallTimedOut(f"no answer of another worker in {timeout:g} seconds")
+
+
+def _introduced(station: ILiveStation) -> Mapping[str, Any]:
+    return station.known.as_json()
+
+
+def _written(error: OCPPError) -> list[Any]:
+    if isinstance(error, CallFailed):
+        details = [error.code, error.description, dict(error.details)]
+        return ["CallFailed", *details]
+    return [type(error).__name__, str(error)]
+
+
+def _raised(written: list[Any]) -> Exception:
+    name, *arguments = written
+    cls = getattr(errors, name, OCPPError)
+    error: Exception = cls(*arguments)
+    return error

@@ -1,0 +1,66 @@
+"""
+The wire between the master and a worker: messages of JSON, each after its
+length.
+
+AMP would do, but for its values of 64 KiB at most: what a station is told may
+be longer.
+
+::
+
+    {"what": "claim", "to": "all", "from": 2, "body": {...}}
+    {"what": "call", "to": 2, "from": 1, "ask": 7, "body": {...}}
+    {"what": "answer", "to": 1, "ask": 7, "body": {...}}
+
+C{to} is the number of a worker, C{"all"}, or 0 for the master.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.basic import Int32StringReceiver
+from twisted.python.failure import Failure
+
+
+Message = dict[str, Any]
+
+#: The number of the master.
+MASTER = 0
+
+#: For everybody, the sender included.
+ALL = "all"
+
+
+class Wire(Int32StringReceiver):
+    """
+    Either end.
+    """
+
+    MAX_LENGTH = 1 << 28
+
+    def __init__(
+        self,
+        heard: Callable[[Message], object],
+        lost: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._heard = heard
+        self._lost = lost
+
+    def say(self, message: Message) -> None:
+        """
+        Send a message; to whom nobody listens any more, it is lost.
+        """
+        if self.transport is not None:
+            self.sendString(
+                orjson.dumps(message, option=orjson.OPT_NON_STR_KEYS)
+            )
+
+    def stringReceived(self, string: bytes) -> None:
+        self._heard(orjson.loads(string))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.transport = None
+        self._lost()

@@ -1,0 +1,319 @@
+"""
+The description of the REST API, and whether it is true.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import requests
+import schemathesis
+import yaml
+from hypothesis import HealthCheck, Phase, given, settings
+from openapi_spec_validator import validate
+from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.core.control import SkipTest
+from schemathesis.core.transport import Response
+from schemathesis.generation.modes import GenerationMode
+from twisted.web.http_headers import Headers
+
+from ocpp_tw.ocpp.actions import TO_STATION
+from ocpp_tw.ocpp.messages import Payload
+from ocpp_tw.ocpp.schemas import REQUESTS, RESPONSES
+from ocpp_tw.ocpp.versions import Version
+from ocpp_tw.transports.docs import Docs
+from ocpp_tw.transports.rest.openapi import document, path_of
+
+from .world import Answer, FakeStation, World
+
+
+#: What is asked of each operation, by how much of it makes sense.
+EXAMPLES = {GenerationMode.POSITIVE: 6, GenerationMode.NEGATIVE: 4}
+
+
+class Described(World):
+    """
+    A central system with its description.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.routes = self.front._api.routes
+        self.document = orjson.loads(orjson.dumps(document(self.routes)))
+
+    def operations(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        for path, methods in self.document["paths"].items():
+            for method, operation in methods.items():
+                yield path, method, operation
+
+
+class DocumentTests(Described):
+    """
+    The document.
+    """
+
+    def test_valid(self) -> None:
+        """
+        It is OpenAPI 3.1, in all its parts.
+        """
+        validate(self.document)
+        self.assertEqual(self.document["openapi"], "3.1.0")
+
+    def test_every_route_is_described(self) -> None:
+        """
+        Whatever answers is described.
+        """
+        there = {(path, method) for path, method, _ in self.operations()}
+        for route in self.routes:
+            if "<action>" in route.path and "ChargePoint" in route.path:
+                continue
+            for method in route.methods.split():
+                self.assertIn((path_of(route), method.lower()), there)
+
+    def test_whatever_is_described_answers(self) -> None:
+        """
+        Nothing is described that does not answer.
+        """
+        urls = self.front._api._routes._app.url_map.bind("localhost")
+        for path, method, _ in self.operations():
+            url = "/v1" + path.replace("{", "").replace("}", "")
+            urls.match(url, method.upper())
+
+    def test_every_operation(self) -> None:
+        """
+        Every operation of every version is described, with what it takes
+        and gives, and an example that keeps the standard's schema.
+        """
+        schemas = self.document["components"]["schemas"]
+        for version, actions in TO_STATION.items():
+            for action in actions:
+                path = f"/ChargePoint/{{identity}}/{action}"
+                self.assertIn("post", self.document["paths"][path])
+                for kind, table in (
+                    ("Request", REQUESTS),
+                    ("Response", RESPONSES),
+                ):
+                    described = schemas[f"OCPP{version}.{action}{kind}"]
+                    [example] = described["examples"]
+                    broken = table[version, action].violations(example)
+                    self.assertEqual(broken, [], action)
+
+    def test_words(self) -> None:
+        """
+        Every operation has a sentence, a role, and a name of its own.
+        """
+        names = set()
+        for path, method, operation in self.operations():
+            self.assertTrue(operation["summary"], (path, method))
+            self.assertNotIn("{", operation["summary"])
+            self.assertTrue(operation["x-role"])
+            names.add(operation["operationId"])
+        self.assertEqual(len(names), len([*self.operations()]))
+
+    def test_parameters(self) -> None:
+        """
+        Every parameter that is described is known, and no other is.
+        """
+        for path, method, operation in self.operations():
+            url = re.sub(r"\{\w+\}", "CP1", path)
+            if method != "get" or path in ("/events", "/ping", "/time"):
+                continue
+            if "ChargePointList" in path:
+                continue
+            for parameter in operation["parameters"]:
+                if parameter["in"] == "query":
+                    name = parameter["name"]
+                    answer = self.ask("GET", f"{url}?{name}=")
+                    self.assertNotIn("no parameter", str(answer.body), url)
+            answer = self.ask("GET", f"{url}?colour=red")
+            self.assertIn(answer.status, (400, 404), url)
+
+
+class DocsTests(Described):
+    """
+    C{/docs/}.
+    """
+
+    def get(self, path: str) -> Answer:
+        return self.ask("GET", f"http://localhost:9220/docs/{path}")
+
+    def test_json_and_yaml(self) -> None:
+        """
+        Both are the same document.
+        """
+        as_json, as_yaml = self.get("openapi.json"), self.get("api.yaml")
+        self.assertEqual(as_json.json(), self.document)
+        self.assertEqual(yaml.safe_load(as_yaml.body), self.document)
+        self.assertEqual(as_json.header("Content-Type"), "application/json")
+        self.assertEqual(as_yaml.header("Content-Type"), "application/yaml")
+
+    def test_page(self) -> None:
+        """
+        The page takes all that it needs from us, and a browser is told so.
+        """
+        page = self.get("")
+        text = page.body.decode() + self.get("start.js").body.decode()
+        self.assertIn("default-src 'self'", page.header(_POLICY) or "")
+        self.assertNotRegex(text, r"(https?:)?//\w")
+        for name in re.findall(r'(?:href|src)="([^"]+)"', text):
+            self.assertIn(name.encode(), Docs(self.front._api).children)
+        self.assertIn("validatorUrl: null", text)
+
+    def test_swagger_ui(self) -> None:
+        """
+        Swagger UI is there, of a version that knows OpenAPI 3.1.
+        """
+        docs = Docs(self.front._api)
+        wrapper: Any = docs.children[b"swagger-ui-bundle.js"]
+        script = wrapper.original.getContent()
+        self.assertIn(b"3.1", script)
+        self.assertIn(b"SwaggerUIBundle", script)
+
+    def test_without_slash(self) -> None:
+        """
+        C{/docs} leads to C{/docs/}.
+        """
+        answer = self.ask(
+            "GET", "http://localhost:9220/docs", allow_redirects=False
+        )
+        self.assertEqual(answer.status, 302)
+        self.assertEqual(answer.header("Location"), "/docs/")
+
+    def test_nothing_else(self) -> None:
+        """
+        No other file of the package is served.
+        """
+        for path in ("LICENSE", "../__init__.py", "%2e%2e/core.py"):
+            self.assertEqual(self.get(path).status, 404)
+
+
+_POLICY = "Content-Security-Policy"
+
+
+class Obliging(FakeStation):
+    """
+    Answers each command with what the standard allows.
+    """
+
+    def __init__(self, identity: str, document: dict[str, Any]) -> None:
+        super().__init__(identity)
+        self._schemas = document["components"]["schemas"]
+
+    async def call(
+        self, action: str, payload: Payload, timeout: float | None = None
+    ) -> Payload:
+        name = f"OCPP{self.version}.{action}Response"
+        answer: Payload = self._schemas[name]["examples"][0]
+        return answer
+
+
+class SchemathesisTests(Described):
+    """
+    Many requests that the description allows, and many that it does not.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.router.connected(Obliging("CP1", self.document))
+        load_all_checks()
+        self.checks = CHECKS.get_by_names(
+            [
+                "status_code_conformance",
+                "content_type_conformance",
+                "response_headers_conformance",
+                "response_schema_conformance",
+            ]
+        )
+
+    def send(self, case: Any) -> Response:
+        """
+        Send a request that was made up, to a station that is there.
+        """
+        if "identity" in (case.path_parameters or {}):
+            case.path_parameters["identity"] = "CP1"
+        kwargs = case.as_transport_kwargs(base_url="http://localhost/api/v1")
+        known = {"method", "url", "headers", "params", "json", "data"}
+        asked = requests.Request(
+            **{k: v for k, v in kwargs.items() if k in known and v}
+        ).prepare()
+        headers = Headers(
+            {
+                k: [v]
+                for k, v in asked.headers.items()
+                if k not in ("Content-Length", "Connection")
+            }
+        )
+        body = asked.body or b""
+        answer = self.ask(
+            asked.method,
+            asked.url,
+            headers=headers,
+            data=body.encode() if isinstance(body, str) else body,
+        )
+        shown = {
+            k.decode().lower(): [v.decode() for v in values]
+            for k, values in answer.headers.getAllRawHeaders()
+        }
+        return Response(answer.status, shown, answer.body, asked, 0.1, False)
+
+    def check(self, case: Any) -> None:
+        response = self.send(case)
+        self.assertNotEqual(response.status_code, 500, case)
+        case.validate_response(response, checks=self.checks)
+
+    def test_all(self) -> None:
+        """
+        Whatever is asked, the answer is one that the description allows,
+        and never a fault of ours.
+        """
+        for mode, examples in EXAMPLES.items():
+            for operation in _described(self.document, mode):
+                # There are many commands, and one way to all of them.
+                few = 2 if "/ChargePoint/" in operation.path else examples
+                self.try_out(operation.as_strategy(mode), few)
+
+    def try_out(self, cases: Any, examples: int) -> None:
+        try_each = settings(
+            max_examples=examples,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        # Where nothing can be wrong there is nothing wrong to ask.
+        with contextlib.suppress(SkipTest):
+            try_each(given(cases)(self.check))()
+
+
+def _described(document: dict[str, Any], mode: Any) -> Iterator[Any]:
+    schema = schemathesis.openapi.from_dict(document)
+    schema.config.generation.update(modes=[mode])
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        if operation.path != "/events":
+            yield operation
+
+
+class VersionTests(Described):
+    """
+    Versions beside each other.
+    """
+
+    def test_versions(self) -> None:
+        """
+        An operation of several versions takes what any of them allows.
+        """
+        both = list(TO_STATION[Version.V16])
+        for action in both:
+            versions = [v for v in TO_STATION if action in TO_STATION[v]]
+            path = f"/ChargePoint/{{identity}}/{action}"
+            body = self.document["paths"][path]["post"]["requestBody"]
+            schema = body["content"]["application/json"]["schema"]
+            self.assertEqual(
+                len(schema.get("anyOf", [0])), len(versions), action
+            )

@@ -1,0 +1,422 @@
+"""
+Several processes for real: rolled, killed, drained.
+"""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import threading
+import time
+from collections import Counter
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from ..process import Server, server
+
+
+BOOT = {"chargePointVendor": "Example", "chargePointModel": "Two-22"}
+
+
+class Station:
+    """
+    A station that answers every command, and asks when it is told to.
+    """
+
+    def __init__(self, central: Server, identity: str) -> None:
+        self._count = 0
+        self.connection: ClientConnection = connect(
+            central.url(identity), subprotocols=["ocpp1.6"]
+        )
+        self._answers: dict[str, Any] = {}
+        self._came = threading.Condition()
+        self.close_code: int | None = None
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        try:
+            for frame in self.connection:
+                message = json.loads(frame)
+                if message[0] == 2:
+                    answer = [3, message[1], {"status": "Accepted"}]
+                    self.connection.send(json.dumps(answer))
+                    continue
+                with self._came:
+                    self._answers[message[1]] = message
+                    self._came.notify_all()
+        except ConnectionClosed:
+            pass
+        with self._came:
+            self.close_code = self.connection.close_code
+            self._came.notify_all()
+
+    def call(self, action: str, payload: Any) -> Any:
+        """
+        The payload of the answer; None where the connection was lost.
+        """
+        self._count += 1
+        number = str(self._count)
+        try:
+            self.connection.send(json.dumps([2, number, action, payload]))
+        except ConnectionClosed:
+            return None
+        with self._came:
+            self._came.wait_for(
+                lambda: number in self._answers or self.close_code, 20
+            )
+            answer = self._answers.get(number)
+        return answer[2] if answer else None
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+class Workers(SynchronousTestCase):
+    """
+    A test with a master and two workers.
+    """
+
+    def setUp(self) -> None:
+        self.central = server(
+            self, CS_MAIN_WORKERS="2", CS_SERVER_TIMEOUT="500 ms"
+        )
+        self.addCleanup(self.end)
+        self.central.start()
+        self.until_ready(2)
+
+    def end(self) -> None:
+        for pid in self.workers():
+            os.kill(pid, signal.SIGKILL)
+
+    def until_ready(self, times: int) -> None:
+        self.central.until_logged("is ready", times)
+
+    def workers(self) -> list[int]:
+        """
+        The processes that the master has.
+        """
+        children = Path(f"/proc/{self.central.pid}/task")
+        if not children.exists():
+            return []
+        found = children / str(self.central.pid) / "children"
+        return [int(pid) for pid in found.read_text().split()]
+
+    def title(self, pid: int) -> str:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return words.replace(b"\0", b" ").decode().strip()
+
+    def station(self, identity: str) -> Station:
+        station = Station(self.central, identity)
+        self.addCleanup(station.close)
+        return station
+
+    def fleet(self, size: int = 8) -> list[Station]:
+        """
+        Stations that the kernel deals out to both workers, nearly surely.
+        """
+        stations = [self.station(f"CP{n}") for n in range(size)]
+        for station in stations:
+            station.call("BootNotification", BOOT)
+        return stations
+
+
+class OneSystemTests(Workers):
+    """
+    Several processes are one central system.
+    """
+
+    def test_one_system(self) -> None:
+        """
+        Whoever is asked knows all stations and reaches each.
+        """
+        self.fleet()
+        everyone = [f"CP{n}" for n in range(8)]
+        for _ in range(6):
+            self.central.until(
+                lambda: (
+                    [
+                        s["identity"]
+                        for s in self.central.items("stations?connected=true")
+                    ]
+                    == everyone
+                ),
+                "all are seen",
+            )
+        for identity in everyone * 2:
+            self.assertEqual(
+                self.central.command(identity, "ClearCache", {}),
+                (200, {"status": "Accepted"}),
+            )
+        status, about = self.central.http("GET", "/api/v1/server")
+        self.assertEqual((status, about["workers"]), (200, 2))
+
+    def test_newest_wins(self) -> None:
+        """
+        A station that connects again is held once, by the last.
+        """
+        stations = [self.station("CP1") for _ in range(6)]
+        for old in stations[:-1]:
+            self.central.until(
+                lambda old=old: old.close_code == 1008,  # type: ignore[misc]
+                "the older ones are closed",
+            )
+        self.assertIsNone(stations[-1].close_code)
+        answer = self.central.command("CP1", "ClearCache", {})
+        self.assertEqual(answer, (200, {"status": "Accepted"}))
+
+    def test_titles(self) -> None:
+        """
+        The processes say what they are.
+        """
+        self.assertIn("cs: master process", self.title(self.central.pid))
+        titles = sorted(self.title(pid) for pid in self.workers())
+        self.assertEqual(
+            titles, ["cs: worker process 1", "cs: worker process 2"]
+        )
+
+
+class Visitors(threading.Thread):
+    """
+    Clients that come with a new connection each, one after another, and one
+    that keeps its connection until it is told that it will be closed.
+
+    @ivar seen: what became of them.
+    """
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self._port = port
+        self.seen: Counter[str] = Counter()
+        self.enough = False
+
+    def run(self) -> None:
+        kept = self._connection()
+        while not self.enough:
+            fresh = self._connection()
+            self._ask(fresh)
+            fresh.close()
+            if self._ask(kept) == "close":
+                kept.close()
+                kept = self._connection()
+            time.sleep(0.002)
+        kept.close()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+
+    def _ask(self, connection: http.client.HTTPConnection) -> str | None:
+        try:
+            connection.request("GET", "/healthz")
+            answer = connection.getresponse()
+            answer.read()
+            self.seen[str(answer.status)] += 1
+            return answer.getheader("Connection")
+        except (OSError, http.client.HTTPException) as e:
+            self.seen[f"{type(e).__name__}: {e}"] += 1
+            return "close"
+
+
+class SignalTests(Workers):
+    """
+    Signals to the master.
+    """
+
+    def test_rolled(self) -> None:
+        """
+        HUP four times under load: nobody is refused, nobody is cut off, and
+        stations are told to come back.
+        """
+        stations = self.fleet(4)
+        visitors = Visitors(self.central.port)
+        visitors.start()
+        for number in range(1, 5):
+            self.central.configure(f"[stations]\nping_interval = {number}\n")
+            before = set(self.workers())
+            self.central.signal(signal.SIGHUP)
+            self.until_ready(2 + 2 * number)
+            self.central.until(
+                lambda before=before: not before & set(self.workers()),  # type: ignore[misc]
+                "the old workers have ended",
+            )
+        visitors.enough = True
+        visitors.join(20)
+        self.assertEqual(set(visitors.seen), {"200"}, visitors.seen)
+        self.assertGreater(visitors.seen["200"], 200)
+        self.assertEqual([s.close_code for s in stations], [1012] * 4)
+
+    def test_bad_configuration(self) -> None:
+        """
+        A configuration that cannot be used changes nothing.
+        """
+        before = self.workers()
+        self.central.configure("[stations]\naccept = x\n")
+        self.central.signal(signal.SIGHUP)
+        self.central.until_logged("not reloaded, nothing has changed")
+        self.assertEqual(self.workers(), before)
+        self.assertTrue(self.central.is_ready())
+
+    def test_drained(self) -> None:
+        """
+        WINCH lets the workers end, and HUP brings new ones.
+        """
+        self.central.signal(signal.SIGWINCH)
+        self.central.until(lambda: not self.workers(), "they have ended")
+        self.central.signal(signal.SIGHUP)
+        self.until_ready(4)
+        self.assertEqual(len(self.workers()), 2)
+
+    def test_gently(self) -> None:
+        """
+        QUIT ends all of them; stations are told to come back.
+        """
+        station = self.station("CP1")
+        self.central.signal(signal.SIGQUIT)
+        self.assertEqual(self.central.ended(), 0)
+        self.central.until(lambda: station.close_code == 1012, "told")
+
+    def test_at_once(self) -> None:
+        """
+        TERM ends all of them at once.
+        """
+        workers = self.workers()
+        self.central.signal(signal.SIGTERM)
+        self.central.ended()
+        for pid in workers:
+            self.assertFalse(Path(f"/proc/{pid}").exists())
+
+
+class KilledTests(Workers):
+    """
+    kill -9.
+    """
+
+    def test_worker(self) -> None:
+        """
+        A worker that dies is started again, and what was acknowledged is
+        kept.
+        """
+        stations = self.fleet()
+        acknowledged: list[int] = []
+        # The same once more would be the same transaction.
+        meter = count()
+
+        def charge(station: Station) -> None:
+            while True:
+                started = station.call(
+                    "StartTransaction",
+                    {
+                        "connectorId": 1,
+                        "idTag": "A1",
+                        "meterStart": next(meter),
+                        "timestamp": "2026-01-01T00:00:00Z",
+                    },
+                )
+                if started is None:
+                    return
+                acknowledged.append(started["transactionId"])
+
+        threads = [
+            threading.Thread(target=charge, args=(s,)) for s in stations
+        ]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+        for pid in self.workers():
+            os.kill(pid, signal.SIGKILL)
+        for thread in threads:
+            thread.join(30)
+        self.until_ready(4)
+        with sqlite3.connect(self.central.folder / "cs.sqlite3") as database:
+            kept = database.execute("SELECT id FROM transactions").fetchall()
+        self.assertGreater(len(acknowledged), 10)
+        self.assertEqual(set(acknowledged) - {n for (n,) in kept}, set())
+        self.assertEqual(len(set(acknowledged)), len(acknowledged))
+        again = self.station("CP1").call("BootNotification", BOOT)
+        self.assertEqual(again["status"], "Accepted")
+
+    def test_master(self) -> None:
+        """
+        A master that dies takes its workers with it, gracefully.
+        """
+        station = self.station("CP1")
+        workers = self.workers()
+        self.central.kill()
+        self.central.until(
+            lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers),
+            "the workers have ended",
+        )
+        self.assertEqual(station.close_code, 1012)
+
+
+class StartTests(SynchronousTestCase):
+    """
+    What cannot be.
+    """
+
+    def test_in_memory(self) -> None:
+        """
+        Several processes do not share memory.
+        """
+        central = server(self, CS_MAIN_WORKERS="2", CS_BACKEND_NAME="memory")
+        central.begin()
+        self.assertEqual(central.ended(), 1)
+        self.assertIn("workers > 1 does not go with", central.log)
+
+    def test_taken(self) -> None:
+        """
+        A port that is taken ends the start.
+        """
+        central = server(self, CS_MAIN_WORKERS="2")
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", central.port))
+            other.listen()
+            central.begin()
+            self.assertEqual(central.ended(), 1)
+        self.assertIn("couldn't listen on 127.0.0.1", central.log)
+
+    def test_emulator(self) -> None:
+        """
+        Emulated stations have a process of their own.
+        """
+        central = server(
+            self,
+            CS_MAIN_WORKERS="2",
+            CS_PROCESS_CHARGEPOINT_ENABLE="yes",
+            CS_SERVER_TIMEOUT="500 ms",
+        )
+        self.addCleanup(central.kill)
+        folder = central.folder / "conf" / "cp" / "CP001"
+        folder.mkdir(parents=True)
+        (folder / "configuration.json").write_text(
+            json.dumps(
+                {
+                    "connectorId": [],
+                    "configurationKey": [
+                        {
+                            "key": "CentralSystemURL",
+                            "readonly": False,
+                            "value": f"ws://127.0.0.1:{central.port}/ocpp",
+                        }
+                    ],
+                }
+            )
+        )
+        central.start()
+        central.until_logged("is ready", 3)
+        shown = subprocess.run(
+            ["ps", "--ppid", str(central.pid), "-o", "args="],
+            capture_output=True,
+            text=True,
+            timeout=20,
+        ).stdout
+        self.assertIn("cs: emulator", shown)
+        central.signal(signal.SIGQUIT)
+        self.assertEqual(central.ended(), 0)

@@ -1,0 +1,116 @@
+"""
+Tests for the web pages where users sign in, and where stations are emulated.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from selenium.webdriver.support.ui import Select
+from twisted.trial.unittest import SynchronousTestCase
+
+from .world import World
+
+
+class SignInTests(World, SynchronousTestCase):
+    """
+    An installation whose users prove who they are.
+    """
+
+    settings: ClassVar = {"CS_API_AUTH": "basic, bearer"}
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        said = re.search(r"with the password (\S+)", cls.central.log)
+        assert said is not None, cls.central.log
+        cls.password = said[1]
+
+    def tearDown(self) -> None:
+        self.browser.driver.delete_all_cookies()
+        self.browser.errors()
+
+    def sign_in(self, name: str, password: str) -> None:
+        self.browser.field("Name").send_keys(name)
+        self.browser.field("Password").send_keys(password)
+        self.browser.press("Sign in")
+
+    def test_users(self) -> None:
+        """
+        Whoever wants a page signs in first, and is led there; a wrong
+        password is refused in words.  An admin makes a viewer, who is not
+        offered what a viewer may not do.
+        """
+        self.browser.open("#/users")
+        self.browser.until_read("Sign in", "h1")
+        self.sign_in("admin", "wrong")
+        self.browser.until_read("password is wrong", ".trouble")
+        self.browser.field("Name").clear()
+        self.browser.field("Password").clear()
+        self.sign_in("admin", self.password)
+        self.browser.until_read("Users and keys", "h1")
+        self.browser.until_read("admin", "tbody")
+        self.browser.field("Name").send_keys("ada")
+        self.browser.field("Password").send_keys("correct horse")
+        Select(self.browser.field("Role", "main form")).select_by_value(
+            "viewer"
+        )
+        self.browser.press("Add")
+        self.browser.until_read("ada", "tbody")
+        self.browser.press("Sign out", "#who")
+        self.browser.until_read("Sign in", "h1")
+        self.sign_in("ada", "correct horse")
+        self.browser.until_read("ada", "#who")
+        self.assertNotIn("Users and keys", self.browser.text("#nav"))
+        self.browser.go("#/id-tags")
+        self.browser.until_read("No id tags.")
+        self.assertNotIn("New id tag", self.browser.text())
+
+    def test_key(self) -> None:
+        """
+        A key is shown once, and opens the API.
+        """
+        self.browser.open("#/sign-in")
+        self.sign_in("admin", self.password)
+        self.browser.until_read("admin", "#who")
+        self.browser.go("#/users")
+        name = self.browser.until(
+            lambda: self.browser.all("main .panel:nth-of-type(2) input"),
+            "the form for keys",
+        )[0]
+        name.send_keys("meters")
+        self.browser.press("Make")
+        key = self.browser.one(".warning code").text
+        self.assertTrue(key.startswith("cs_"), key)
+        self.browser.until_read("meters", "main .panel:nth-of-type(2) tbody")
+
+
+class EmulatorTests(World, SynchronousTestCase):
+    """
+    Stations that are emulated beside the central system.
+    """
+
+    def test_charge(self) -> None:
+        """
+        One click starts a station; a vehicle comes, a tag is presented, and
+        it charges.
+        """
+        self.browser.open("")
+        self.browser.press("Start an emulated station")
+        self.browser.until_read("EMU1", "h1")
+        self.browser.until_read("Available", ".connector")
+        self.browser.press("Plug in")
+        self.browser.until_read("Preparing", ".connector")
+        self.browser.press("Present the tag")
+        self.browser.until_read("Charging", ".connector")
+        self.browser.press("Power cut")
+        self.browser.until_read("no power")
+        self.browser.press("Plug in")
+        self.browser.until_read("plug", ".answers .trouble")
+        self.browser.press("Power comes back")
+        self.browser.until_read("Finishing", ".connector")
+        self.browser.go("#/emulators")
+        self.browser.press("Delete", "tbody")
+        self.browser.driver.switch_to.alert.accept()
+        self.browser.until_read("No emulated stations run here.")
