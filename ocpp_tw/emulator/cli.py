@@ -14,7 +14,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
@@ -33,7 +33,7 @@ from .clock import FastClock
 from .config import ConnectorConfig, StationConfig, checked_url
 from .fleet import Fleet, FleetPlan
 from .keys import Given
-from .reporting import live_line, summary
+from .reporting import Live, summary
 from .scenario import Operator, no_operator, over_rest, read, shipped
 from .scenario_run import junit, run_all
 from .sessions import RandomSessions, Rates
@@ -235,7 +235,7 @@ async def _fleet(
     fleet = Fleet(fleet_plan(options), reactor, _clock(options, reactor))
     fleet.startService()
     began = reactor.seconds()
-    telling = LoopingCall(live_line, fleet, sys.stderr, began)
+    telling = LoopingCall(Live(fleet, _screen(), began).show)
     telling.clock = reactor
     told: Deferred[Any] = telling.start(1.0, now=False)
     await stop
@@ -245,6 +245,13 @@ async def _fleet(
     print("\n" + summary(fleet, reactor.seconds() - began))
     await _bounded(fleet.stopService(), reactor)
     return 0 if not fleet.tally.errors else 1
+
+
+def _screen() -> TextIO:
+    """
+    Where it is seen how a fleet goes: never in what is kept of stdout.
+    """
+    return sys.stdout if sys.stdout.isatty() else sys.stderr
 
 
 async def _bounded(waiting: Deferred[Any], reactor: Any) -> None:

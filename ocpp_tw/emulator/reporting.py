@@ -1,15 +1,21 @@
 """
-What a fleet looks like: a line while it runs, and a summary at the end.
+What a fleet looks like: a table or a line while it runs, and a summary at
+the end.
 """
 
 from __future__ import annotations
 
 from typing import Any, TextIO
 
+from attrs import define
+
 from .fleet import Fleet
 
 
 _WIDTH = 20
+
+#: How often a line is written where nobody watches, in seconds.
+_SELDOM = 10
 
 
 def progress_bar(part: float) -> str:
@@ -21,25 +27,59 @@ def progress_bar(part: float) -> str:
     return "#" * filled + "." * (_WIDTH - filled)
 
 
-def live_line(fleet: Fleet, out: TextIO, began: float) -> None:
+@define
+class Live:
     """
-    One line of how it goes, in place of the one before on a terminal.
+    Shows how a fleet goes: a table in place on a terminal, else a line now
+    and then.
     """
-    now = fleet.tally.seconds()
-    elapsed = max(now - began, 1e-9)
-    counts, tally = fleet.counts(), fleet.tally
-    line = (
-        f"[{progress_bar(counts['started'] / fleet.plan.count)}] "
-        f"connected {counts['connected']}  booted {counts['booted']}  "
-        f"charging {counts['charging']}  "
-        f"{tally.messages / elapsed:.0f} messages/s  "
-        f"errors {tally.errors}  p99 {tally.percentile(0.99) * 1e3:.1f} ms"
-    )
-    if out.isatty():
-        out.write(f"\r\x1b[K{line}")
-    elif int(elapsed) % 10 == 0:
-        out.write(line + "\n")
-    out.flush()
+
+    fleet: Fleet
+    out: TextIO
+    began: float
+    _at: float = 0.0
+    _messages: int = 0
+    _tall: int = 0
+
+    def show(self) -> None:
+        now = self.fleet.tally.seconds()
+        rows = self._rows(now)
+        if self.out.isatty():
+            self._draw(rows)
+        elif int(now - self.began) % _SELDOM == 0:
+            line = "  ".join(f"{name} {value}" for name, value in rows)
+            self.out.write(line + "\n")
+        self.out.flush()
+
+    def _rows(self, now: float) -> list[tuple[str, str]]:
+        counts, tally = self.fleet.counts(), self.fleet.tally
+        started, count = counts["started"], self.fleet.plan.count
+        return [
+            ("started", f"[{progress_bar(started / count)}] {started}"),
+            ("connected", str(counts["connected"])),
+            ("booted", str(counts["booted"])),
+            ("charging", str(counts["charging"])),
+            ("messages/s", f"{self._rate(now):.0f}"),
+            ("errors", str(tally.errors)),
+            ("p99", f"{tally.percentile(0.99) * 1e3:.1f} ms"),
+        ]
+
+    def _rate(self, now: float) -> float:
+        """
+        Messages per second since it was last asked for.
+        """
+        messages = self.fleet.tally.messages
+        elapsed = max(now - (self._at or self.began), 1e-9)
+        rate = (messages - self._messages) / elapsed
+        self._at, self._messages = now, messages
+        return rate
+
+    def _draw(self, rows: list[tuple[str, str]]) -> None:
+        up = f"\x1b[{self._tall}F" if self._tall else ""
+        self.out.write(up)
+        for name, value in rows:
+            self.out.write(f"\x1b[K{name:12}{value}\n")
+        self._tall = len(rows)
 
 
 def summary(fleet: Fleet, seconds: float) -> str:
