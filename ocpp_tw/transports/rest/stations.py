@@ -44,6 +44,24 @@ _QUEUE = Parameter(
     {"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST},
 )
 
+_SCHEDULE = (
+    Parameter(
+        "connectorId",
+        "0, if not given, for the whole station.",
+        {"type": "integer", "minimum": 0, "maximum": 10**6},
+    ),
+    Parameter(
+        "duration",
+        "How many seconds from now on; a day, if not given.",
+        {"type": "integer", "minimum": 0, "maximum": 10**9},
+    ),
+    Parameter(
+        "chargingRateUnit",
+        "W or A.",
+        {"type": "string", "enum": ["W", "A"]},
+    ),
+)
+
 _QUERY = (
     flag("connected", "true: those that are connected only."),
     Parameter("status", "With a connector in this status only."),
@@ -100,6 +118,15 @@ class Stations:
                 takes=BODIES["Call"],
                 gives=OBJECT,
                 others={202: NAMED["Queued"]},
+                errors=ASKED,
+            ),
+            Route(
+                "GET",
+                f"{one}/compositeSchedule",
+                self.composite_schedule,
+                role="operator",
+                query=(*_SCHEDULE, TIMEOUT),
+                gives=OBJECT,
                 errors=ASKED,
             ),
             Route("GET", queue_of, self.queued, gives=listed("Queued")),
@@ -217,6 +244,26 @@ class Stations:
         else:
             _check_action(action)
 
+    async def composite_schedule(
+        self, request: IRequest, identity: str
+    ) -> Any:
+        """
+        What a station may draw, as it says itself (GetCompositeSchedule).
+        """
+        query = read_query(request, *(p.name for p in _SCHEDULE), "timeout")
+        self._router.fleet.known(identity)
+        note_command(request, "GetCompositeSchedule")
+        order: dict[str, Any] = {
+            "connectorId": _number(query, "connectorId", 0),
+            "duration": _number(query, "duration", 86400),
+        }
+        if "chargingRateUnit" in query:
+            order["chargingRateUnit"] = query["chargingRateUnit"]
+        timeout = read_timeout(read_texts(request))
+        return await self._router.call(
+            identity, "GetCompositeSchedule", order, timeout
+        )
+
     async def queued(self, request: IRequest, identity: str) -> Page:
         """
         The commands that wait for a station, and what became of others,
@@ -275,6 +322,18 @@ class Stations:
 def _timeout(request: IRequest) -> float | None:
     read_query(request, "timeout")
     return read_timeout(read_texts(request))
+
+
+def _number(query: Mapping[str, str], name: str, default: int) -> int:
+    """
+    @raise BadRequest: it is no whole number.
+    """
+    if name not in query:
+        return default
+    number = whole_number(query[name])
+    if number is None:
+        raise BadRequest(f"{name}: {query[name]!r:.60} is no whole number")
+    return number
 
 
 def _id(text: str) -> int:
