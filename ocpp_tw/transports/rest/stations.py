@@ -5,6 +5,9 @@ The stations, and asking one or many of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
+from heapq import nsmallest
+from operator import attrgetter
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -162,15 +165,21 @@ class Stations:
         )
         connected = read_flag(query.get("connected"), "connected")
         cursor = query.get("cursor", "")
-        found = sorted(
+        tests = [
+            partial(matches, text=query[name])
+            for name, matches in _FILTERS.items()
+            if name in query
+        ]
+        found = nsmallest(
+            query["limit"] + 1,
             (
                 known
                 for known in self._router.fleet
                 if known.identity > cursor
                 and connected in (None, known.station is not None)
-                and _matches(known, query)
+                and all(matches(known) for matches in tests)
             ),
-            key=lambda known: known.identity,
+            key=attrgetter("identity"),
         )
         return _page(found, query["limit"])
 
@@ -371,14 +380,6 @@ def _page(found: list[Known], limit: int) -> Page:
     )
 
 
-def _matches(known: Known, query: Mapping[str, Any]) -> bool:
-    return all(
-        matches(known, query[name])
-        for name, matches in _FILTERS.items()
-        if name in query
-    )
-
-
 def _vendor(known: Known) -> str:
     return _said(known, "chargePointVendor", "vendorName")
 
@@ -398,9 +399,9 @@ def _said(known: Known, name_1x: str, name_2x: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _has_status(known: Known, status: str) -> bool:
+def _has_status(known: Known, text: str) -> bool:
     return any(
-        connector.get("status") == status
+        connector.get("status") == text
         for connector in known.connectors.values()
     )
 
@@ -413,7 +414,7 @@ def _mentions(known: Known, text: str) -> bool:
 
 _FILTERS = {
     "status": _has_status,
-    "vendor": lambda known, name: _vendor(known).casefold() == name.casefold(),
-    "version": lambda known, version: known.version == version,
+    "vendor": lambda known, text: _vendor(known).casefold() == text.casefold(),
+    "version": lambda known, text: known.version == text,
     "q": _mentions,
 }
