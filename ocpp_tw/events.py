@@ -8,7 +8,7 @@ What happens, told to those who watch, as Server-Sent Events.
     data: {"time": "2026-11-22T10:00:00.000Z", "identity": "CP1", ...}
 
 Stations never wait for this: while nobody watches nothing is noted, and
-otherwise a message costs them one append to a list.  Ten times a second what
+otherwise a message costs them one append to a list.  Four times a second what
 has come is written down once, for all who watch.
 """
 
@@ -32,7 +32,11 @@ from .messagelog import Entry, as_json
 MOST, MOST_OCTETS = 5000, 1 << 23
 
 #: How often those who watch are told, in seconds.
-TICK = 0.1
+TICK = 0.25
+
+#: How many events are written down, and how many watchers told, between two
+#: turns of the stations.
+SLICE = 10
 
 #: How many events are told at a time; of more, only how many they were.
 AT_ONCE = 1000
@@ -83,6 +87,10 @@ class Event:
     octets: bytes
 
 
+#: Type, station, and what there is to say.
+_Happened = tuple[str, str, Callable[[], Data]]
+
+
 class IMessages(Protocol):
     """
     The part of a message log that lets itself be watched.
@@ -99,11 +107,14 @@ class Events:
     def __init__(
         self, clock: IReactorTime, fleet: Fleet, messages: IMessages
     ) -> None:
+        self._clock = clock
         self._seconds = clock.seconds
+        self._untold: list[Callable[[], None]] = []
+        self._unwritten: list[_Happened] = []
         self._fleet = fleet
         self._messages = messages
         self._watchers: dict[int, Callable[[], None]] = {}
-        self._fresh: list[tuple[str, str, Callable[[], Data]]] = []
+        self._fresh: list[_Happened] = []
         self._kept: deque[Event] = deque()
         self._octets = self._unheard = 0
         #: The number of the last event, and of the last that is not kept.
@@ -187,6 +198,8 @@ class Events:
         """
         self._messages.watch = None
         self._watchers.clear()
+        self._untold.clear()
+        self._unwritten.clear()
         if self._ticking.running:
             self._ticking.stop()
         self._fresh.clear()
@@ -304,25 +317,44 @@ class Events:
             "connectors": shown.get("connectors", []),
         }
 
-    # Ten times a second
+    # Four times a second
 
     def _tick(self) -> None:
-        fresh, self._fresh = self._fresh, []
+        if self._untold or self._unwritten:
+            return
+        self._unwritten, self._fresh = self._fresh, []
+        self._untold = list(self._watchers.values())
         self._portions.clear()
-        new = [(type, identity, data()) for type, identity, data in fresh]
-        self.relay(new)
-        overheard, self._overheard = self._overheard, []
-        for event in (*new, *overheard):
-            self._keep(*event)
+        self._write()
+        alone = self._alone_since
+        if alone is not None and self._seconds() - alone > LINGER:
+            self.stop()
+
+    def _write(self) -> None:
+        """
+        Write down some at a time: stations have their turns between.
+        """
+        for type, identity, data in self._unwritten[:SLICE]:
+            self._keep(type, identity, data())
+        del self._unwritten[:SLICE]
+        if self._unwritten:
+            self._clock.callLater(0, self._write)
+            return
         if self._unheard:
             unheard, self._unheard = self._unheard, 0
             self.last += unheard - 1
             self._keep("gap", "", {"missed": unheard})
-        for told in list(self._watchers.values()):
+        self._tell()
+
+    def _tell(self) -> None:
+        """
+        Tell some at a time.
+        """
+        for told in self._untold[:SLICE]:
             told()
-        alone = self._alone_since
-        if alone is not None and self._seconds() - alone > LINGER:
-            self.stop()
+        del self._untold[:SLICE]
+        if self._untold:
+            self._clock.callLater(0, self._tell)
 
     def _keep(self, type: str, identity: str, data: Data) -> None:
         self.last += 1

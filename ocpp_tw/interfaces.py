@@ -276,6 +276,24 @@ class IRecords(Interface):
         "connectorId", "installed", "csChargingProfiles": {...}}}.
         """
 
+    async def charging_profile(record_id: int) -> Mapping[str, Any]:
+        """
+        One of them, by its C{id}.
+        """
+
+    async def put_charging_profile(
+        record_id: int, body: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """
+        Correct what is known to be installed: C{{"identity", "connectorId",
+        "csChargingProfiles"}}.  The station is not asked to do anything.
+        """
+
+    async def delete_charging_profile(record_id: int) -> None:
+        """
+        Forget that it is installed.
+        """
+
 
 class IOutbox(Interface):
     """

@@ -204,6 +204,19 @@ class EventsTests(SynchronousTestCase):
         )
         self.assertEqual(position, 5)
 
+    def test_slices(self):
+        """
+        However many events there are, and however many who watch: all are
+        told of all.
+        """
+        told = []
+        for number in range(25):
+            self.events.watch(lambda number=number: told.append(number))
+            self.messages.add(entry())
+        self.clock.advance(TICK)
+        self.assertEqual(told, [*range(25)])
+        self.assertEqual(len(self.types(0)), 25)
+
     def test_portions(self):
         """
         Much is given a part at a time.

@@ -191,10 +191,20 @@ class Door(Site):
     def buildProtocol(self, address: Any) -> Any:
         self._came()
         self.visitors = True
-        return super().buildProtocol(address)
+        protocol = super().buildProtocol(address)
+        # The time is for a whole request, however slowly it trickles in.
+        channel = getattr(protocol, "_channel", protocol)
+        channel.resetTimeout = _no_more_time
+        return protocol
 
     def log(self, request: Any) -> None:
         self._answered(request, request.age)
+
+
+def _no_more_time() -> None:
+    """
+    A client that sends something has no more time for it.
+    """
 
 
 def _tell_nobody(request: Any, seconds: float) -> None:

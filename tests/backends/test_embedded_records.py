@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from ocpp_tw.errors import BadRequest, CallFailed, NotFound
@@ -408,6 +409,51 @@ class ProfileTests(World, SynchronousTestCase):
             ],
         )
         self.assertEqual(self.installed(identity="CP2"), [])
+
+    def test_corrected(self) -> None:
+        """
+        An operator corrects what is known, and forgets it.
+        """
+        order = {
+            "connectorId": 2,
+            "csChargingProfiles": {
+                "chargingProfileId": 9,
+                "stackLevel": 1,
+                "chargingProfilePurpose": "TxDefaultProfile",
+                "chargingProfileKind": "Absolute",
+                "chargingSchedule": {
+                    "chargingRateUnit": "A",
+                    "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 6}],
+                },
+            },
+        }
+        self.install(1)
+        for number in (1, 77):
+            put = self.backend.put_charging_profile(
+                number, {"identity": "CP1", **order}
+            )
+            shown = self.wait(put)
+            self.assertEqual(shown["id"], number)
+            self.assertEqual(
+                shown["csChargingProfiles"], order["csChargingProfiles"]
+            )
+        self.assertEqual(self.installed(), [9])
+        self.wait(self.backend.delete_charging_profile(77))
+        for gone in (
+            self.backend.delete_charging_profile(77),
+            self.backend.charging_profile(77),
+        ):
+            failed = Deferred.fromCoroutine(gone)
+            self.failureResultOf(failed, NotFound)
+        for wrong in (
+            {**order, "identity": ""},
+            {**order, "identity": "CP1", "colour": "red"},
+            {"identity": "CP1", "connectorId": 1, "csChargingProfiles": {}},
+        ):
+            put = Deferred.fromCoroutine(
+                self.backend.put_charging_profile(1, wrong)
+            )
+            self.failureResultOf(put, BadRequest)
 
     def test_replaced(self) -> None:
         """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from typing import Any
 from urllib.parse import quote
 
 import orjson
@@ -506,3 +507,51 @@ class FuzzTests(World):
         if answer.status >= 400 and method != "HEAD":
             answer.message  # noqa: B018
         self.assertEqual(self.flushLoggedErrors(), [])
+
+
+class SlowTests(World):
+    """
+    Clients that take their time.
+    """
+
+    def trickle(self, request: bytes, seconds: float) -> bool:
+        """
+        Send an octet a second.
+
+        @return: whether the connection is still there then.
+        """
+        transport: Any = self.connect()
+        for number in range(int(seconds)):
+            octet = request[number : number + 1] or b"x"
+            transport.protocol.dataReceived(octet)
+            self.clock.advance(1)
+        return not (transport.disconnecting or transport.disconnected)
+
+    def test_trickle(self) -> None:
+        """
+        The time for a request is for the whole of it, however little comes
+        at a time: in its first line, in its head, in its body.
+        """
+        timeout = self.config.server.timeout
+        head = b"POST /api/v1/ping HTTP/1.1\r\nHost: localhost\r\n"
+        self.assertTrue(self.trickle(b"GET /", timeout - 1))
+        self.assertFalse(self.trickle(b"GET /", timeout + 1))
+        for start in (head, head + b"Content-Length: 999\r\n\r\n"):
+            transport: Any = self.connect()
+            transport.protocol.dataReceived(start)
+            for _ in range(int(timeout) + 1):
+                transport.protocol.dataReceived(b"x")
+                self.clock.advance(1)
+            self.assertTrue(transport.disconnecting, start)
+
+    def test_next_request(self) -> None:
+        """
+        The next request on a connection has the whole time again.
+        """
+        transport: Any = self.connect()
+        request = b"GET /api/v1/ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        for number in range(3):
+            self.clock.advance(self.config.server.timeout - 1)
+            transport.protocol.dataReceived(request)
+            self.clock.advance(0)
+            self.assertEqual(transport.value().count(b"200 OK"), number + 1)

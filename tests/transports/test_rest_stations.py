@@ -549,3 +549,50 @@ class ServerTests(World):
             self.ready = ready
             answer = self.ask("GET", f"http://localhost:9220/{path}")
             self.assertEqual((answer.status, answer.json()), (status, body))
+
+
+class CompositeScheduleTests(World):
+    """
+    What a station may draw.
+    """
+
+    def test_asked(self) -> None:
+        """
+        The station is asked, of itself and a day if nothing else is said.
+        """
+        station = self.station("CP1", {"status": "Rejected"})
+        path = "/stations/CP1/compositeSchedule"
+        answer = self.ask("GET", path)
+        self.assertEqual(answer.json(), {"status": "Rejected"})
+        query = "?connectorId=2&duration=60&chargingRateUnit=A&timeout=5"
+        self.ask("GET", f"{path}{query}")
+        self.assertEqual(
+            station.asked,
+            [
+                (
+                    "GetCompositeSchedule",
+                    {"connectorId": 0, "duration": 86400},
+                    None,
+                ),
+                (
+                    "GetCompositeSchedule",
+                    {
+                        "connectorId": 2,
+                        "duration": 60,
+                        "chargingRateUnit": "A",
+                    },
+                    5.0,
+                ),
+            ],
+        )
+
+    def test_bad(self) -> None:
+        """
+        What makes no sense is not asked.
+        """
+        station = self.station("CP1")
+        for query in ("connectorId=x", "duration=-1", "chargingRateUnit=V"):
+            path = f"/stations/CP1/compositeSchedule?{query}"
+            answer = self.ask("GET", path)
+            self.assertEqual(answer.status, 400, query)
+        self.assertEqual(station.asked, [])

@@ -173,6 +173,17 @@ class FakeRecords(FakeBackend):
     ) -> Page:
         return self._page(limit=limit, cursor=cursor, **filters)
 
+    async def charging_profile(self, record_id: int) -> Mapping[str, Any]:
+        return self._one(record_id)
+
+    async def put_charging_profile(
+        self, record_id: int, body: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        return {"id": record_id, **body}
+
+    async def delete_charging_profile(self, record_id: int) -> None:
+        self._one(record_id)
+
 
 @frozen
 class Answer:

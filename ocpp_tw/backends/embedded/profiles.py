@@ -10,6 +10,9 @@ from typing import Any
 
 import orjson
 
+from ...errors import BadRequest
+from ...ocpp.schemas import REQUESTS
+from ...ocpp.versions import Version
 from .readings import clamped
 
 
@@ -21,21 +24,36 @@ def profile_set(
     id, and the one of its purpose and stackLevel on the connector (OCPP 1.6,
     section 5.16).
     """
+    put(db, None, identity, order, now)
+
+
+def put(
+    db: sqlite3.Connection,
+    record_id: int | None,
+    identity: str,
+    order: Mapping[str, Any],
+    now: int,
+) -> None:
+    """
+    A profile is installed; it has this place in the list, or a new one.
+    """
     profile = order["csChargingProfiles"]
     connector = clamped(order["connectorId"])
     number = clamped(profile["chargingProfileId"])
     level = clamped(profile["stackLevel"])
     purpose = profile["chargingProfilePurpose"]
     db.execute(
-        "DELETE FROM charging_profiles WHERE identity = ? AND (profile_id = ?"
-        " OR (connector = ? AND purpose = ? AND stack_level = ?))",
-        (identity, number, connector, purpose, level),
+        "DELETE FROM charging_profiles WHERE id = ? OR identity = ? AND"
+        " (profile_id = ? OR (connector = ? AND purpose = ? AND stack_level"
+        " = ?))",
+        (record_id, identity, number, connector, purpose, level),
     )
     db.execute(
-        "INSERT INTO charging_profiles (identity, connector, profile_id,"
+        "INSERT INTO charging_profiles (id, identity, connector, profile_id,"
         " purpose, stack_level, installed, profile)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
+            record_id,
             identity,
             connector,
             number,
@@ -45,6 +63,23 @@ def profile_set(
             orjson.dumps(profile).decode(),
         ),
     )
+
+
+def from_json(body: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """
+    Read the body of a PUT.
+
+    @return: the station, and what it would be asked to install that.
+    @raise BadRequest: a member is missing, unknown or makes no sense.
+    """
+    order = dict(body)
+    identity = order.pop("identity", None)
+    if not isinstance(identity, str) or not identity:
+        raise BadRequest("identity: this is not the name of a station")
+    schema = REQUESTS[Version.V16, "SetChargingProfile"]
+    for violation in schema.violations(order)[:1]:
+        raise BadRequest(f"{violation.path}: {violation.message}")
+    return identity, order
 
 
 #: The members of ClearChargingProfile.req, and the columns they speak of.

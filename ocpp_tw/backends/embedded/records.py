@@ -17,7 +17,7 @@ from ...database import Database
 from ...errors import BadRequest, NotFound
 from ...interfaces import Page
 from ...ocpp.times import parse_time, write_time
-from . import id_tags, transactions
+from . import id_tags, profiles, transactions
 from .readings import REGISTER, doubt_about
 
 
@@ -167,6 +167,37 @@ class Records:
         query = _query(_PROFILE, limit).before(cursor)
         query.filter(filters, {"identity": query.equals("identity")})
         return await self.database.read(partial(query.page, as_json=_profile))
+
+    async def charging_profile(self, record_id: int) -> Mapping[str, Any]:
+        row = await self.database.read(
+            lambda db: db.execute(
+                f"{_PROFILE} WHERE id = ?", (record_id,)
+            ).fetchone()
+        )
+        if row is None:
+            raise NotFound(f"there is no charging profile {record_id}")
+        return _profile(*row)
+
+    async def put_charging_profile(
+        self, record_id: int, body: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        identity, order = profiles.from_json(body)
+        now = int(self._seconds() * 1000)
+        await self.database.write(
+            lambda db: profiles.put(db, record_id, identity, order, now)
+        )
+        return await self.charging_profile(record_id)
+
+    async def delete_charging_profile(self, record_id: int) -> None:
+        deleted = await self.database.write(
+            lambda db: (
+                db.execute(
+                    "DELETE FROM charging_profiles WHERE id = ?", (record_id,)
+                ).rowcount
+            )
+        )
+        if not deleted:
+            raise NotFound(f"there is no charging profile {record_id}")
 
     async def station_events(
         self, limit: int, cursor: str | None = None, **filters: str | None

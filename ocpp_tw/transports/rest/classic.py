@@ -201,7 +201,7 @@ def _read(
         for name, values in texts.items()
         if any(values) and name != "timeout"
     }
-    schema = station and _schema(station.version, action)
+    schema = None if station is None else _schema(station.version, action)
     if schema is not None:
         return read_by_schema(given, schema)
     return {k: v[0] if len(v) == 1 else v for k, v in given.items()}

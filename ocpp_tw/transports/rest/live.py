@@ -142,6 +142,8 @@ class Watcher:
                 request.unregisterProducer()
 
     def _more(self) -> None:
+        if self._gone.called:
+            return
         now = self._seconds()
         if self._paused:
             if now - self._wrote_at > STALLED:

@@ -66,6 +66,7 @@ class Records:
         self._router = router
         transactions, tags = "/transactions", "/idTags"
         one, tag = f"{transactions}/<number>", f"{tags}/<id_tag>"
+        profile = "/chargingProfiles/<number>"
         self.routes = [
             Route(
                 "GET",
@@ -163,6 +164,28 @@ class Records:
                 gives=listed("ChargingProfile"),
                 errors=KEPT,
             ),
+            Route(
+                "GET",
+                profile,
+                self.charging_profile,
+                gives=NAMED["ChargingProfile"],
+                errors=KEPT,
+            ),
+            Route(
+                "PUT",
+                profile,
+                self.put_charging_profile,
+                takes=BODIES["ChargingProfile"],
+                gives=NAMED["ChargingProfile"],
+                errors=KEPT,
+            ),
+            Route(
+                "DELETE",
+                profile,
+                self.delete_charging_profile,
+                status=204,
+                errors=KEPT,
+            ),
         ]
 
     async def transactions(self, request: IRequest) -> Page:
@@ -256,6 +279,44 @@ class Records:
         query = read_list_query(request, "identity")
         records = self._records("charging profiles")
         return await records.charging_profiles(**query)
+
+    async def charging_profile(self, request: IRequest, number: str) -> Any:
+        """
+        One of the charging profiles that are installed.
+        """
+        read_query(request)
+        records = self._records("charging profiles")
+        return await records.charging_profile(_id("charging profile", number))
+
+    async def put_charging_profile(
+        self, request: IRequest, number: str
+    ) -> Any:
+        """
+        Correct what is known to be installed.
+
+        The station is not asked to do anything: C{SetChargingProfile} is.
+        """
+        members = {
+            "identity": str,
+            "connectorId": int,
+            "csChargingProfiles": dict,
+        }
+        body = read_object(request, members, required=[*members])
+        records = self._records("charging profiles")
+        return await records.put_charging_profile(
+            _id("charging profile", number), body
+        )
+
+    async def delete_charging_profile(
+        self, request: IRequest, number: str
+    ) -> None:
+        """
+        Forget that a charging profile is installed.
+
+        The station is not asked to do anything: C{ClearChargingProfile} is.
+        """
+        records = self._records("charging profiles")
+        await records.delete_charging_profile(_id("charging profile", number))
 
     def _records(self, kind: str) -> IRecords:
         return records_of(self._router, kind)

@@ -125,6 +125,9 @@ BODIES: Mapping[str, Schema] = {
         },
         payload=_CALL["payload"],
     ),
+    "ChargingProfile": body(
+        {"identity": TEXT, "connectorId": WHOLE, "csChargingProfiles": OBJECT}
+    ),
     "Close": body({}, reason=TEXT),
     "Nothing": body({}),
     "Lists": body({"identity": TEXT}, dateFrom=TEXT, dateTo=TEXT),

@@ -5,6 +5,9 @@ The stations, and asking one or many of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
+from heapq import nsmallest
+from operator import attrgetter
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -42,6 +45,24 @@ _QUEUE = Parameter(
     "queue",
     "How many seconds the command may wait for a station that is away.",
     {"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST},
+)
+
+_SCHEDULE = (
+    Parameter(
+        "connectorId",
+        "0, if not given, for the whole station.",
+        {"type": "integer", "minimum": 0, "maximum": 10**6},
+    ),
+    Parameter(
+        "duration",
+        "How many seconds from now on; a day, if not given.",
+        {"type": "integer", "minimum": 0, "maximum": 10**9},
+    ),
+    Parameter(
+        "chargingRateUnit",
+        "W or A.",
+        {"type": "string", "enum": ["W", "A"]},
+    ),
 )
 
 _QUERY = (
@@ -102,6 +123,15 @@ class Stations:
                 others={202: NAMED["Queued"]},
                 errors=ASKED,
             ),
+            Route(
+                "GET",
+                f"{one}/compositeSchedule",
+                self.composite_schedule,
+                role="operator",
+                query=(*_SCHEDULE, TIMEOUT),
+                gives=OBJECT,
+                errors=ASKED,
+            ),
             Route("GET", queue_of, self.queued, gives=listed("Queued")),
             Route(
                 "GET",
@@ -135,15 +165,21 @@ class Stations:
         )
         connected = read_flag(query.get("connected"), "connected")
         cursor = query.get("cursor", "")
-        found = sorted(
+        tests = [
+            partial(matches, text=query[name])
+            for name, matches in _FILTERS.items()
+            if name in query
+        ]
+        found = nsmallest(
+            query["limit"] + 1,
             (
                 known
                 for known in self._router.fleet
                 if known.identity > cursor
                 and connected in (None, known.station is not None)
-                and _matches(known, query)
+                and all(matches(known) for matches in tests)
             ),
-            key=lambda known: known.identity,
+            key=attrgetter("identity"),
         )
         return _page(found, query["limit"])
 
@@ -217,6 +253,26 @@ class Stations:
         else:
             _check_action(action)
 
+    async def composite_schedule(
+        self, request: IRequest, identity: str
+    ) -> Any:
+        """
+        What a station may draw, as it says itself (GetCompositeSchedule).
+        """
+        query = read_query(request, *(p.name for p in _SCHEDULE), "timeout")
+        self._router.fleet.known(identity)
+        note_command(request, "GetCompositeSchedule")
+        order: dict[str, Any] = {
+            "connectorId": _number(query, "connectorId", 0),
+            "duration": _number(query, "duration", 86400),
+        }
+        if "chargingRateUnit" in query:
+            order["chargingRateUnit"] = query["chargingRateUnit"]
+        timeout = read_timeout(read_texts(request))
+        return await self._router.call(
+            identity, "GetCompositeSchedule", order, timeout
+        )
+
     async def queued(self, request: IRequest, identity: str) -> Page:
         """
         The commands that wait for a station, and what became of others,
@@ -277,6 +333,18 @@ def _timeout(request: IRequest) -> float | None:
     return read_timeout(read_texts(request))
 
 
+def _number(query: Mapping[str, str], name: str, default: int) -> int:
+    """
+    @raise BadRequest: it is no whole number.
+    """
+    if name not in query:
+        return default
+    number = whole_number(query[name])
+    if number is None:
+        raise BadRequest(f"{name}: {query[name]!r:.60} is no whole number")
+    return number
+
+
 def _id(text: str) -> int:
     """
     @raise NotFound: nothing has such an id.
@@ -312,14 +380,6 @@ def _page(found: list[Known], limit: int) -> Page:
     )
 
 
-def _matches(known: Known, query: Mapping[str, Any]) -> bool:
-    return all(
-        matches(known, query[name])
-        for name, matches in _FILTERS.items()
-        if name in query
-    )
-
-
 def _vendor(known: Known) -> str:
     return _said(known, "chargePointVendor", "vendorName")
 
@@ -339,9 +399,9 @@ def _said(known: Known, name_1x: str, name_2x: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _has_status(known: Known, status: str) -> bool:
+def _has_status(known: Known, text: str) -> bool:
     return any(
-        connector.get("status") == status
+        connector.get("status") == text
         for connector in known.connectors.values()
     )
 
@@ -354,7 +414,7 @@ def _mentions(known: Known, text: str) -> bool:
 
 _FILTERS = {
     "status": _has_status,
-    "vendor": lambda known, name: _vendor(known).casefold() == name.casefold(),
-    "version": lambda known, version: known.version == version,
+    "vendor": lambda known, text: _vendor(known).casefold() == text.casefold(),
+    "version": lambda known, text: known.version == text,
     "q": _mentions,
 }
