@@ -334,7 +334,19 @@ class HostileTests(World, SynchronousTestCase):
         self.street.do(
             station.call(call.StartTransaction(1, "<b>evil</b>", 1, now()))
         )
-        self.street.do(station.connection.send(f'[2,"1","{script}",{{}}]'))
+        deep = "[" * 9000 + "]" * 9000
+        for frame in (
+            f'[2,"1","{script}",{{}}]',
+            f'[2,"2","DataTransfer",{{"vendorId":{deep}}}]',
+            '[2,"3","DataTransfer","' + "x" * 9000 + '"]',
+            '[2,"4","StatusNotification",{"connectorId":2,"status":{"a":1},'
+            '"errorCode":[null],"timestamp":{}}]',
+            '[2,"5","MeterValues",{"connectorId":1,"meterValue":[null,'
+            '{"timestamp":0,"sampledValue":[null,{"value":{},"measurand":3,'
+            '"unitOfMeasure":null}]}]}]',
+        ):
+            self.street.do(station.connection.send(frame))
+        self.browser.errors()
         self.browser.open("#/stations")
         self.browser.until_read(self.EVIL, ".lines")
         self.browser.press(self.EVIL)

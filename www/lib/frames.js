@@ -6,6 +6,9 @@
 import { h } from "./dom.js";
 import { samplesOf } from "./samples.js";
 
+/** How deep a frame is drawn as JSON; what is deeper is a text. */
+const DEEPEST = 30;
+
 /** A frame as JSON, or undefined. */
 export function parseFrame(text) {
   try {
@@ -22,6 +25,7 @@ export function frameText(text, violations = []) {
   if (frame === undefined) return h("pre", h("code", text));
   // Paths begin at the payload, which is the last member of a Call.
   const payload = Array.isArray(frame) && frame[0] === 2 ? 3 : -1;
+  if (isDeep(frame)) return h("pre", h("code", text));
   const marks = new Map(violations.filter(({ path }) => path).map(({ path, message }) => [path, message]));
   return h("pre", h("code", pretty(frame, marks, 0, (key) => (key === payload ? "$" : null))));
 }
@@ -52,8 +56,8 @@ function inLines(value, marks, depth, pathOf, path) {
 export function gist(text) {
   const frame = parseFrame(text);
   const payload = Array.isArray(frame) ? frame.at(-1) : frame;
-  if (payload === undefined) return text ?? "";
-  const said = Object.entries(payload ?? {}).map(([name, value]) => `${name} ${inShort(name, value)}`).join(" · ");
+  if (payload === null || typeof payload !== "object" || isDeep(payload)) return (text ?? "").slice(0, 300);
+  const said = Object.entries(payload).map(([name, value]) => `${name} ${inShort(name, value)}`).join(" · ");
   return said.length > 300 ? `${said.slice(0, 300)}…` : said;
 }
 
@@ -64,3 +68,13 @@ function inShort(name, value) {
 
 const valuesOf = (meter) => samplesOf(meter).map(({ measurand, phase, value, unit }) =>
   [value, unit, measurand, phase].filter(Boolean).join(" ")).join(", ");
+
+/** Whether it is nested deeper than any message of OCPP, level by level. */
+function isDeep(value) {
+  let level = [value];
+  for (let depth = 0; level.length; depth++) {
+    if (depth > DEEPEST) return true;
+    level = level.flatMap((one) => (one !== null && typeof one === "object" ? Object.values(one) : []));
+  }
+  return false;
+}

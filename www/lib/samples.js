@@ -48,7 +48,8 @@ export function samplesOf(meterValue, connectorId) {
 }
 
 function flat(sample) {
-  const { unitOfMeasure: { unit = "Wh", multiplier = 0 } = {}, measurand: said } = sample;
+  const { measurand: said } = sample;
+  const { unit = "Wh", multiplier = 0 } = sample.unitOfMeasure ?? {};
   const measurand = typeof said === "string" ? said : "Energy.Active.Import.Register";
   if (!sample.unitOfMeasure) return { unit: measurand.startsWith("Energy") ? "Wh" : "", ...sample, measurand };
   return { ...sample, measurand, unit, value: Number(sample.value) * 10 ** multiplier };
