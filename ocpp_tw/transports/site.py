@@ -134,6 +134,7 @@ class Figures(Resource):
             text = await self._text()
             if not gone:
                 request.setHeader("Content-Type", FIGURES)
+                request.setHeader("Content-Length", str(len(text)))
                 request.write(text)
                 request.finish()
 
