@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -68,6 +68,8 @@ class Queue:
         #: The stations that commands wait for, and those that are sent some.
         self._awaited: set[str] = set()
         self._busy: set[str] = set()
+        #: Tells other workers that a command waits for a station.
+        self.share: Callable[[str], None] = lambda identity: None
         self._looking = LoopingCall(self._look)
         self._looking.clock = clock
         router.greeters.append(self.greet)
@@ -123,11 +125,18 @@ class Queue:
         number = await self._database.write(
             lambda db: _add(db, values), durable=True
         )
-        self._awaited.add(identity)
-        known = self._router.fleet.get(identity)
-        if known is not None and known.station is not None and known.greeted:
-            self.greet(known.station)
+        self.expect(identity)
+        self.share(identity)
         return await self.get(identity, number)
+
+    def expect(self, identity: str) -> None:
+        """
+        A command waits for a station: now, if it is connected to us.
+        """
+        self._awaited.add(identity)
+        station = self._router.ours.get(identity)
+        if station is not None and station.known.greeted:
+            self.greet(station)
 
     async def find(
         self, identity: str, limit: int, cursor: str | None = None

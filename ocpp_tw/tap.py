@@ -202,12 +202,17 @@ def makeService(options: Options) -> IService:
         if loaded.emulator.enable and not loaded.main.master:
             alone: IService = EmulatorAlone(options["load"], reactor)
             return alone
-        if has_master(loaded):
-            return _master(options, reactor, logs)
+        master = (
+            _master(options, reactor, logs) if has_master(loaded) else None
+        )
         service = CentralSystem(options["load"], reactor, logs, files)
         # Now, while somebody reads what we say.
         with acting_as(owner):
             service.try_out()
+        if master is not None:
+            # The workers open the same again, each for itself.
+            service.books.close()
+            return master
     except BadConfig as e:
         raise SystemExit(f"twistd cs: {e}") from None
     return service

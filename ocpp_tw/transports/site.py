@@ -15,6 +15,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from twisted.web.static import File
 
 from ..ocpp.versions import Version
+from ..queued import Queue
 from ..router import Router
 from .admission import Admission
 from .docs import Docs
@@ -134,6 +135,7 @@ class Figures(Resource):
             text = await self._text()
             if not gone:
                 request.setHeader("Content-Type", FIGURES)
+                request.setHeader("Content-Length", str(len(text)))
                 request.write(text)
                 request.finish()
 
@@ -258,6 +260,13 @@ class Front:
         Whether the backend owes more than a second's boots.
         """
         return self._router.owed > self.admission.rate
+
+    @property
+    def queue(self) -> Queue:
+        """
+        The commands that wait for their stations.
+        """
+        return self._api.queue
 
     def count_workers(self, count: Callable[[], int]) -> None:
         """

@@ -99,6 +99,8 @@ class Neighbours:
         self._asked: dict[int, tuple[int, Deferred[Any]]] = {}
         self._watching: set[int] = set()
         self._stop_watching: Callable[[], None] | None = None
+        #: Told that a command waits for a station.
+        self.expect: Callable[[str], None] = lambda identity: None
         #: What others may ask: takes the body, and gives the answer.
         self.answers: dict[str, Callable[[Any], Awaitable[Any]]] = {
             "call": self._call,
@@ -317,6 +319,13 @@ class Neighbours:
         station = self._router.ours.get(identity)
         if station is not None:
             station.close(code, reason)
+
+    def hear_queued(self, worker: int, identity: str) -> None:
+        """
+        A command waits for a station that may connect to us.
+        """
+        if worker != self.number:
+            self.expect(identity)
 
     # Those who watch
 

@@ -111,6 +111,9 @@ class Worker(CentralSystem):
         self.journal.forgot = others.forget
         self.journal.events.watched = others.watched
         self.journal.events.relay = others.happened
+        queue = self.front.queue
+        queue.share = partial(others.tell, "queued")
+        others.expect = queue.expect
         self.metrics.number = self._number
         self.metrics.gather = partial(others.gather, "figures")
         others.answers["figures"] = self._figures

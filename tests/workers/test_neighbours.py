@@ -2,6 +2,8 @@
 Tests for L{ocpp_tw.workers.neighbours} and L{ocpp_tw.workers.wire}.
 """
 
+from functools import partial
+
 import orjson
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -20,6 +22,7 @@ from ocpp_tw.events import Wanted
 from ocpp_tw.interfaces import IStation
 from ocpp_tw.journal import Journal
 from ocpp_tw.metrics import Metrics
+from ocpp_tw.queued import Queue
 from ocpp_tw.router import Router
 from ocpp_tw.workers.neighbours import GRACE, Neighbours
 from ocpp_tw.workers.wire import ALL, Wire
@@ -457,3 +460,26 @@ class WireTests(SynchronousTestCase):
         wire.connectionLost(Failure(EOFError()))
         wire.say({"what": "x"})
         self.assertEqual(lost, [True])
+
+
+class QueueTests(TwoWorkers):
+    """
+    Commands that wait for a station.
+    """
+
+    def setUp(self):
+        super().setUp()
+        for worker in (self.one, self.two):
+            worker.queue = Queue(worker.router, self.clock)
+            worker.queue.share = partial(worker.neighbours.tell, "queued")
+            worker.neighbours.expect = worker.queue.expect
+
+    def test_elsewhere(self):
+        """
+        A command that one worker keeps is what another one has to send.
+        """
+        self.master.flush()
+        asked = self.one.queue.add("CP1", "ClearCache", {}, 60)
+        self.successResultOf(Deferred.fromCoroutine(asked))
+        self.master.flush()
+        self.assertEqual(self.two.queue._awaited, {"CP1"})

@@ -370,6 +370,17 @@ class StartTests(SynchronousTestCase):
         self.assertEqual(central.ended(), 1)
         self.assertIn("workers > 1 does not go with", central.log)
 
+    def test_newer_database(self) -> None:
+        """
+        A database that no worker could use ends the start with one sentence.
+        """
+        central = server(self, CS_MAIN_WORKERS="2")
+        with sqlite3.connect(central.folder / "cs.sqlite3") as database:
+            database.execute("PRAGMA user_version = 99")
+        central.begin()
+        self.assertEqual(central.ended(), 1)
+        self.assertIn("made by a newer program", central.log)
+
     def test_taken(self) -> None:
         """
         A port that is taken ends the start.
