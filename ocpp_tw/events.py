@@ -334,10 +334,16 @@ class Events:
         """
         Write down some at a time: stations have their turns between.
         """
-        for type, identity, data in self._unwritten[:SLICE]:
-            self._keep(type, identity, data())
-        del self._unwritten[:SLICE]
-        if self._unwritten:
+        new = [
+            (type, identity, data())
+            for type, identity, data in self._unwritten[:SLICE]
+        ]
+        if new:
+            self.relay(new)
+        for event in (*new, *self._overheard[:SLICE]):
+            self._keep(*event)
+        del self._unwritten[:SLICE], self._overheard[:SLICE]
+        if self._unwritten or self._overheard:
             self._clock.callLater(0, self._write)
             return
         if self._unheard:

@@ -96,6 +96,7 @@ class CentralSystem(MultiService):
         )
         self.metrics = Metrics(self.router, reactor, lambda: self.is_ready)
         self.front.show_metrics(self.metrics.text)
+        self.front.offer_reload(self.reload)
         self.front.emulators.control = Control(
             self.emulator, self._home, self.router.call
         )
@@ -229,17 +230,19 @@ class CentralSystem(MultiService):
 
     # Reload
 
-    def reload(self) -> Deferred[None]:
+    def reload(self) -> Deferred[str]:
         """
         Read the configuration again, and replace what it changed.
 
         A configuration that cannot be used changes nothing.
+
+        @return: what is wrong with it; empty where it is used.
         """
         return Deferred.fromCoroutine(self._reload())
 
-    async def _reload(self) -> None:
+    async def _reload(self) -> str:
         if self.draining:
-            return
+            return "the server stops"
         ports: list[IListeningPort] | None = None
         try:
             new = self._load()
@@ -253,7 +256,7 @@ class CentralSystem(MultiService):
             self.log.error(
                 "not reloaded, nothing has changed: {error}", error=e
             )
-            return
+            return str(e)
         certificates()
         front()
         books()
@@ -265,6 +268,7 @@ class CentralSystem(MultiService):
         await self.emulator.reload(emulator_path(new))
         self.config = new
         self.log.info("reloaded", gravity="notice")
+        return ""
 
     def _make_backend(self, config: Config) -> IBackend:
         maker = find_backend_maker(config.backend.name)

@@ -184,7 +184,7 @@ class Server:
         )
         try:
             with urlopen(request, timeout=PATIENCE) as answer:
-                return answer.status, json.load(answer)
+                return answer.status, json.loads(answer.read() or "null")
         except HTTPError as e:
             return e.code, json.load(e)
 

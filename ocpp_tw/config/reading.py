@@ -39,6 +39,7 @@ from .settings import (
     Webhook,
     variable,
 )
+from .shown import Shown, shown
 from .sites import load_sites
 from .words import nearest, suggest
 
@@ -97,6 +98,13 @@ class Config:
     oauth2: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
     sections: Mapping[str, Mapping[str, str]] = field(factory=dict, repr=False)
+
+    @property
+    def shown(self) -> Shown:
+        """
+        All of it as text, without what is secret.
+        """
+        return shown(self.sections)
 
 
 def find(

@@ -630,6 +630,7 @@ class Setting:
     kind: Kind[Any]
     default: Any
     meaning: str
+    secret: bool = False
 
     @property
     def variable(self) -> str:
@@ -660,6 +661,7 @@ def _setting(section: str, attribute: Attribute[Any]) -> Setting:
         attribute.metadata["kind"],
         attribute.default,
         attribute.metadata["meaning"],
+        not attribute.repr,
     )
 
 

@@ -268,6 +268,12 @@ class Front:
         """
         return self._api.queue
 
+    def offer_reload(self, reload: Callable[[], Awaitable[str]]) -> None:
+        """
+        Let admins have the configuration read again.
+        """
+        self._api.about.reload = reload
+
     def count_workers(self, count: Callable[[], int]) -> None:
         """
         There are several of us.
@@ -299,6 +305,7 @@ class Front:
             self.site.timeOut = config.server.timeout
             self._root.pages = File(config.server.pages)
             self._api.about.backend = config.backend.name
+            self._api.about.configuration = config.shown
             self._api.hosts = _hosts(config)
             self._api.origins = config.api.cors
 

@@ -216,6 +216,10 @@ class Master(MultiService):
         if message["what"] == "ready":
             self._ready(child)
             return
+        if message["what"] == "reload":
+            answer = {"what": "answer", "ask": message["ask"]}
+            child.wire.say({**answer, "body": self.reload()})
+            return
         to = message["to"]
         if to == ALL:
             for other in self._ready_workers():
@@ -299,13 +303,15 @@ class Master(MultiService):
 
     # Signals
 
-    def reload(self) -> None:
+    def reload(self) -> str:
         """
         Start others with the new configuration; when they are ready, the old
         ones drain.  A configuration that cannot be used changes nothing.
+
+        @return: what is wrong with it; empty where it is used.
         """
         if self._stopping:
-            return
+            return "the server stops"
         try:
             new = self._load()
             check_shared(new)
@@ -319,7 +325,7 @@ class Master(MultiService):
             self.log.error(
                 "not reloaded, nothing has changed: {error}", error=e
             )
-            return
+            return str(e)
         old, self._sockets = self._sockets, sockets
         self.config = new
         for one in old:
@@ -330,6 +336,7 @@ class Master(MultiService):
             if not child.number:
                 child.signal(signal.SIGHUP)
         self._start_all()
+        return ""
 
     def _new_sockets(self, new: Config) -> list[socket.socket]:
         old = self.config.server

@@ -29,7 +29,7 @@ from ..errors import BadConfig
 from ..logs import Logs
 from ..router import SERVICE_RESTART
 from ..service import PATIENCE, CentralSystem, EmulatorAlone, _let_go
-from .neighbours import Neighbours
+from .neighbours import HASTE, Neighbours
 from .wire import MASTER, Message, Wire
 
 
@@ -118,6 +118,9 @@ class Worker(CentralSystem):
         self.metrics.gather = partial(others.gather, "figures")
         others.answers["figures"] = self._figures
         self.front.count_workers(lambda: len(others.others) + 1)
+        self.front.offer_reload(
+            partial(others.ask, MASTER, "reload", None, HASTE)
+        )
 
     async def _figures(self, _: Any) -> Any:
         return self.metrics.rows()

@@ -9,6 +9,7 @@ from io import StringIO
 from typing import Any
 
 import orjson
+from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.web.test.requesthelper import DummyRequest
 
@@ -536,6 +537,32 @@ class ServerTests(World):
                 "journalDropped": 0,
             },
         )
+
+    def test_configuration(self) -> None:
+        """
+        The server tells its configuration, without secrets.
+        """
+        given = {"webhook": {"token": "s3cret"}, "server": {"port": "80"}}
+        self.front.prepare(evolve(self.config, sections=given))()
+        answer = self.ask("GET", "/server")
+        self.assertNotIn(b"s3cret", answer.body)
+        told = answer.json()["configuration"]
+        self.assertEqual(
+            told["server"]["port"], {"value": "80", "given": True}
+        )
+        self.assertEqual(told["api"]["auth"], {"value": "off", "given": False})
+
+    def test_reload(self) -> None:
+        """
+        The configuration is read again when an admin wants that; what is
+        wrong with it is said.
+        """
+        answer = self.ask("POST", "/server/reload")
+        self.assertEqual((answer.status, self.reloads), (204, 1))
+        self.problem = "cs.conf:3: no key named prot"
+        answer = self.ask("POST", "/server/reload")
+        self.assertEqual(answer.status, 400)
+        self.assertIn("cs.conf:3", answer.json()["error"]["message"])
 
     def test_health(self) -> None:
         """

@@ -214,9 +214,13 @@ class World(SynchronousTestCase):
     A test that has a central system to ask.
 
     @ivar api: who may ask it.
+    @ivar reloads: how often the configuration was read again.
+    @ivar problem: what was wrong with it then.
     """
 
     api = API()
+    reloads = 0
+    problem = ""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -236,6 +240,7 @@ class World(SynchronousTestCase):
         self.front = Front(
             self.router, self.config, self.clock, lambda: self.ready
         )
+        self.front.offer_reload(self.read_again)
         self.http = StubTreq(self.front.site.resource)
 
     def station(
@@ -248,6 +253,10 @@ class World(SynchronousTestCase):
         station.last_seen = self.clock.seconds()
         self.router.connected(station)
         return station
+
+    async def read_again(self) -> str:
+        self.reloads += 1
+        return self.problem
 
     def gone(self, station: FakeStation) -> None:
         self.router.disconnected(station, "close code 1001")

@@ -18,7 +18,7 @@ from ocpp_tw.errors import (
     CallTimedOut,
     StationNotConnected,
 )
-from ocpp_tw.events import Wanted
+from ocpp_tw.events import TICK, Wanted
 from ocpp_tw.interfaces import IStation
 from ocpp_tw.journal import Journal
 from ocpp_tw.metrics import Metrics
@@ -359,7 +359,7 @@ class EventTests(TwoWorkers):
         self.two.connect("CP2")
         self.one.connect("CP1")
         for _ in range(3):
-            self.clock.advance(0.1)
+            self.clock.advance(TICK)
             self.master.flush()
         text, _ = events.after(0, Wanted())
         self.assertEqual(text.count(b"event: connected"), 2)

@@ -263,6 +263,20 @@ class SignalTests(Workers):
         self.assertEqual(self.workers(), before)
         self.assertTrue(self.central.is_ready())
 
+    def test_reload_over_http(self) -> None:
+        """
+        Who asks a worker for a reload is told what the master found, and
+        new workers come if it was nothing.
+        """
+        self.central.configure("[stations]\naccept = x\n")
+        status, answer = self.central.http("POST", "/api/v1/server/reload")
+        self.assertEqual(status, 400)
+        self.assertIn("accept", answer["error"]["message"])
+        self.central.configure("[stations]\nping_interval = 7\n")
+        status, _ = self.central.http("POST", "/api/v1/server/reload")
+        self.assertEqual(status, 204)
+        self.until_ready(4)
+
     def test_drained(self) -> None:
         """
         WINCH lets the workers end, and HUP brings new ones.

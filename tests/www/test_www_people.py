@@ -86,6 +86,27 @@ class SignInTests(World, SynchronousTestCase):
         self.browser.until_read("meters", "main .panel:nth-of-type(2) tbody")
 
 
+class ServerTests(World, SynchronousTestCase):
+    """
+    The page of the server itself.
+    """
+
+    def test_configuration(self) -> None:
+        """
+        It shows the configuration in force, reads it again when that is
+        wanted, and says what is wrong with it.
+        """
+        self.browser.open("#/server")
+        self.browser.until_read("Configuration in force")
+        self.assertNotIn("ping_interval", self.browser.text())
+        self.central.configure("[stations]\nping_interval = 7\n")
+        self.browser.press("Read it again")
+        self.browser.until_read("ping_interval", "main table")
+        self.central.configure("[stations]\nping_interval = x\n")
+        self.browser.press("Read it again")
+        self.browser.until_read("ping_interval = 'x'", ".trouble")
+
+
 class EmulatorTests(World, SynchronousTestCase):
     """
     Stations that are emulated beside the central system.

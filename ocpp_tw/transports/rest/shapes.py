@@ -245,6 +245,7 @@ SHAPES: Mapping[str, Schema] = {
         backend=TEXT_OR_NULL,
         workers=WHOLE,
         counts=OBJECT,
+        configuration=OBJECT,
     ),
     "Transaction": {
         "type": "object",
