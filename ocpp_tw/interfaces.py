@@ -17,7 +17,8 @@ from typing import Any
 from attrs import frozen
 from twisted.application.service import IService
 from twisted.internet.interfaces import IReactorTime
-from zope.interface import Attribute, Interface
+from zope.interface import Attribute, Interface, providedBy
+from zope.interface.verify import verifyObject
 
 from .figures import Figure
 from .ocpp.messages import Call, Payload
@@ -91,7 +92,7 @@ class IBackend(IService):
 
     It is started before the first station connects and stopped after the
     last Call it was asked to answer is answered.  One that cannot always
-    answer may say so by an attribute C{is_ready}, for C{/readyz}.
+    answer says so by L{IReady}.
     """
 
     def answer(station: IStation, call: Call) -> Payload | Awaitable[Payload]:
@@ -398,3 +399,16 @@ class IBackendMaker(Interface):
 
         @raise BadConfig: the settings cannot be used.
         """
+
+
+def verify_backend(backend: object) -> None:
+    """
+    Look whether it is all of an L{IBackend}, and of whatever else of these it
+    says it provides.
+
+    @raise zope.interface.Invalid: it is not; the error says what is missing.
+    """
+    verifyObject(IBackend, backend)
+    for interface in providedBy(backend):
+        if interface.__module__ == __name__:
+            verifyObject(interface, backend)

@@ -227,11 +227,22 @@ class CentralSystemTests(SynchronousTestCase):
         self.reload(
             evolve(
                 configured(),
-                stations=Stations(validation="strict", accept="known"),
+                stations=Stations(
+                    validation="strict",
+                    accept="known",
+                    unanswered=3,
+                    time_zone="Asia/Tokyo",
+                    onboarding=("status",),
+                ),
             )
         )
         self.assertEqual(self.log, [])
-        self.assertEqual(self.system.router.validation, "strict")
+        router = self.system.router
+        self.assertEqual(router.validation, "strict")
+        self.assertEqual(
+            (router.patience, router.time_zone), (3, "Asia/Tokyo")
+        )
+        self.assertEqual(self.system.onboarding.questions, ("status",))
         self.assertEqual(self.system.router.accept, "known")
 
     def test_backend_changed(self) -> None:

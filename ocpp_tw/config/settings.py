@@ -30,12 +30,14 @@ from .kinds import (
     Flag,
     Kind,
     Origins,
+    Pattern,
     Places,
     Several,
     Size,
     Text,
     WebAddress,
     Whole,
+    Zone,
 )
 
 
@@ -316,6 +318,22 @@ class Stations:
         30.0,
         "How long a station has to answer a command.",
     )
+    unanswered: int = setting(
+        Whole(0, 10**6),
+        0,
+        "After how many commands in a row without an answer a station is "
+        "hung up on, so that it connects anew; 0 never.",
+    )
+    time_zone: str = setting(
+        Zone(),
+        "UTC",
+        "The zone of times that name none; a station may have its own.",
+    )
+    onboarding: tuple[str, ...] = setting(
+        Several(["configuration", "status", "local_list"], none="off"),
+        (),
+        "What a station is asked once its boot was accepted.",
+    )
     admission: int = setting(
         Whole(0, 10**6),
         1000,
@@ -388,6 +406,11 @@ class Embedded:
         "accept",
         "What to do with id tags nobody registered.",
     )
+    id_tag_pattern: str = setting(
+        Pattern(),
+        "",
+        "Where all of an id tag matches this, its group is the id tag.",
+    )
     heartbeat_interval: float = setting(
         Duration("s", 1, 86400), 300.0, "How often stations send a Heartbeat."
     )
@@ -396,6 +419,9 @@ class Embedded:
     )
     message_log_rows: int = setting(
         Whole(0, MANY), 5_000_000, "How many OCPP messages are kept."
+    )
+    meter_values_days: int = setting(
+        Whole(0, YEARS), 0, "How many days meter values are kept; 0 for ever."
     )
 
 

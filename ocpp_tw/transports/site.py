@@ -297,6 +297,8 @@ class Front:
             door()
             self._router.validation = stations.validation
             self._router.accept = stations.accept
+            self._router.time_zone = stations.time_zone
+            self._router.patience = stations.unanswered
             self.admission.rate = stations.admission
             self._router.default_version = Version(stations.default_version)
             self._stations.ping_interval = stations.ping_interval

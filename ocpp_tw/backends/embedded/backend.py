@@ -4,6 +4,7 @@ The central system that answers for itself: its rules, over SQLite.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from sqlite3 import Connection
@@ -42,7 +43,7 @@ from .transactions import Meter, Started, Stopped
 #: How many running transactions we know without asking the database.
 MOST_METERS = 100_000
 
-#: How often old events are forgotten, in seconds, and how many at once.
+#: How often what is old is forgotten, in seconds, and how much at once.
 PRUNE, PRUNED_AT_ONCE = 3600.0, 20_000
 
 #: How many events, and messages kept aside, there are at most.
@@ -58,6 +59,7 @@ _CONSEQUENCES: dict[str, Callable[..., None]] = {
     "CancelReservation": reservations.cancelled,
     "SetChargingProfile": profiles.profile_set,
     "ClearChargingProfile": profiles.profiles_cleared,
+    "RemoteStartTransaction": profiles.profile_sent_along,
     "SendLocalList": profiles.local_list_sent,
 }
 
@@ -82,15 +84,21 @@ class EmbeddedBackend(Records, Service):
         accept_unknown: bool = True,
         heartbeat_interval: int = 300,
         event_days: int = 30,
+        meter_days: int = 0,
+        id_tag_pattern: str = "",
     ) -> None:
         """
         @param accept_unknown: whether id tags that nobody registered may
             charge.
+        @param meter_days: how long meter values are kept; 0 for ever.
+        @param id_tag_pattern: the group of it is the id tag, where all of
+            that matches.
         """
         super().__init__(database, reactor)
         self._accept_unknown = accept_unknown
         self._interval = heartbeat_interval
         self._event_days = event_days
+        self._meter_days = meter_days
         self._meters: dict[int, Meter] = {}
         self._told = (-1, "")
         self._in_trouble = False
@@ -99,8 +107,25 @@ class EmbeddedBackend(Records, Service):
             for name in dir(self)
             if name.startswith("answer_")
         }
+        if id_tag_pattern:
+            self._tags_by(re.compile(id_tag_pattern))
         self._pruning = LoopingCall(self._prune)
         self._pruning.clock = reactor
+
+    def _tags_by(self, pattern: re.Pattern[str]) -> None:
+        """
+        Read id tags by that pattern.
+        """
+
+        def by_pattern(
+            answer: Callable[[IStation, Payload], Answer],
+        ) -> Callable[[IStation, Payload], Answer]:
+            return lambda station, payload: answer(
+                station, id_tags.read_by(pattern, payload)
+            )
+
+        for action in ("Authorize", "StartTransaction", "StopTransaction"):
+            self._answers[action] = by_pattern(self._answers[action])
 
     # A service
 
@@ -281,7 +306,11 @@ class EmbeddedBackend(Records, Service):
                     received=now,
                 )
             )
-            return found.addCallbacks(self._measured, self._not_stored)
+            return found.addCallbacks(
+                self._measured,
+                self._keep_aside,
+                errbackArgs=(identity, "MeterValues", payload),
+            )
         for reading in readings:
             word = meter.see(reading)
             if word is not None:
@@ -317,7 +346,10 @@ class EmbeddedBackend(Records, Service):
             )
         )
         return stopped.addCallbacks(
-            self._stopped, self._not_stored, (station.identity,)
+            self._stopped,
+            self._keep_aside,
+            (station.identity,),
+            errbackArgs=(station.identity, "StopTransaction", payload),
         )
 
     def _stopped(self, stopped: Stopped, identity: str) -> Payload:
@@ -400,14 +432,54 @@ class EmbeddedBackend(Records, Service):
             ErrorCode.INTERNAL_ERROR, "not stored; try again"
         ) from None
 
+    def _keep_aside(
+        self, failure: Failure, identity: str, action: str, payload: Payload
+    ) -> Any:
+        """
+        Keep what a bug of ours kept from being understood: a station that
+        was told of it would send the same for ever.
+        """
+        if failure.check(BackendUnavailable):
+            return self._not_stored(failure)
+        self.log.failure(
+            "{identity}: a bug in the rules; the {action} is kept aside",
+            failure,
+            identity=identity,
+            action=action,
+        )
+        kept = self.database.write(
+            partial(
+                transactions.keep_aside,
+                identity=identity,
+                request=payload,
+                received=self._now(),
+                reason="a bug in the rules",
+                action=action,
+            )
+        )
+        return kept.addCallbacks(_nothing, self._not_stored)
+
     def _not_noted(self, failure: Failure) -> None:
         if not failure.check(BackendUnavailable):
             self.log.failure("a bug in the rules", failure)
 
     def _prune(self) -> Deferred[None]:
-        oldest = self._now() - self._event_days * 86_400_000
-        pruned = self.database.write(partial(_prune, oldest=oldest))
+        pruned = Deferred.fromCoroutine(self.prune())
         return pruned.addErrback(self._not_noted)
+
+    async def prune(self) -> None:
+        """
+        Forget what is too old, or too much.
+        """
+        now = self._now()
+        oldest = now - self._event_days * 86_400_000
+        await self.database.write(partial(_prune, oldest=oldest))
+        oldest = now - self._meter_days * 86_400_000
+        pruned = PRUNED_AT_ONCE if self._meter_days else 0
+        while pruned == PRUNED_AT_ONCE:
+            pruned = await self.database.write(
+                partial(_prune_readings, oldest=oldest)
+            )
 
     def _now(self) -> int:
         return int(self._seconds() * 1000)
@@ -419,7 +491,7 @@ class EmbeddedBackend(Records, Service):
         return await super().close_transaction(transaction_id, reason)
 
 
-def _nothing(_: None) -> Payload:
+def _nothing(_: object) -> Payload:
     return {}
 
 
@@ -439,6 +511,17 @@ def _prune(db: Connection, oldest: int) -> None:
     )
 
 
+def _prune_readings(db: Connection, oldest: int) -> int:
+    """
+    @return: how many readings were forgotten.
+    """
+    return db.execute(
+        "DELETE FROM readings WHERE id IN (SELECT id FROM (SELECT id, received"
+        " FROM readings ORDER BY id LIMIT ?) WHERE received < ?)",
+        (PRUNED_AT_ONCE, oldest),
+    ).rowcount
+
+
 def make_backend(
     settings: Mapping[str, Any],
     central_system: ICentralSystem,
@@ -446,7 +529,8 @@ def make_backend(
 ) -> EmbeddedBackend:
     """
     C{path} (C{cs.sqlite3}), C{unknown_id_tags} (C{accept} or C{refuse}),
-    C{heartbeat_interval} (300 s), C{message_log_days} (30).
+    C{id_tag_pattern} (none), C{heartbeat_interval} (300 s),
+    C{message_log_days} (30), C{meter_values_days} (0, for ever).
 
     @raise BadConfig: C{unknown_id_tags} is neither.
     """
@@ -462,4 +546,6 @@ def make_backend(
         accept_unknown=unknown == "accept",
         heartbeat_interval=int(settings.get("heartbeat_interval", 300)),
         event_days=int(settings.get("message_log_days", 30)),
+        meter_days=int(settings.get("meter_values_days", 0)),
+        id_tag_pattern=str(settings.get("id_tag_pattern", "")),
     )

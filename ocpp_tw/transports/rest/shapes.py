@@ -96,6 +96,7 @@ _SETTINGS: dict[str, Schema] = {
         "minimum": 0,
         "maximum": 86400,
     },
+    "timeZone": {**TEXT_OR_NULL, "examples": ["Europe/Berlin"]},
     "note": {"type": "string", "maxLength": 2000},
 }
 
