@@ -188,6 +188,7 @@ class Router:
     @ivar greeters: who is told that a station may be sent commands: its boot
         was accepted, on this connection or before.
     @ivar accept: all, or only the stations that are C{known}.
+    @ivar leaving: whether we stop, and take no station any more.
     @ivar connections: how many there were.
     @ivar refusals: how many handshakes were refused, by status of HTTP.
     @ivar backend_seconds: how long the backend took, where it took its time.
@@ -211,6 +212,7 @@ class Router:
         self.time_zone = "UTC"
         self.patience = 0
         self.accept = "all"
+        self.leaving = False
         self.default_version = Version.V16
         self.connections = 0
         self.refusals: Counter[int] = Counter()
@@ -302,6 +304,8 @@ class Router:
         """
         @raise Refused: this station may not connect.
         """
+        if self.leaving:
+            raise Refused(503, "the central system stops", "come back later")
         known = self.fleet.get(handshake.identity)
         if known is None and len(self.fleet) >= MOST_STATIONS:
             raise Refused(

@@ -354,6 +354,8 @@ class CentralSystem(MultiService):
         # Ours end their transactions while somebody answers them.
         await self.emulator.leave()
         await self._stop_listening()
+        # One may have come before, and shake hands only now.
+        self.router.leaving = True
         for station in self.router.stations():
             station.close(GOING_AWAY, "the central system stops")
 

@@ -20,7 +20,7 @@ from ocpp_tw.errors import (
     UnknownStation,
 )
 from ocpp_tw.interfaces import ICentralSystem, IObserver, IStation
-from ocpp_tw.ocpp.messages import Call, Payload
+from ocpp_tw.ocpp.messages import Call, Payload, parse
 from ocpp_tw.ocpp.schemas import Violation
 from ocpp_tw.router import LARGEST_WITNESSED, Handshake, Refused
 
@@ -584,6 +584,28 @@ class KeptTests(RouterTestCase):
         self.assertEqual(self.cp1.known.connectors, {})
         self.hear(status, "StatusNotification")
         self.assertNotEqual(self.cp1.known.connectors, {})
+
+    def test_any_number(self) -> None:
+        """
+        What is kept of a station can be written, whatever numbers it sends.
+        """
+        self.observer.reply = {}
+        status = (
+            b'[2,"1","StatusNotification",{"connectorId":%b,'
+            b'"errorCode":"NoError","status":"Available"}]'
+        )
+        numbers = (
+            *(b"9223372036854775808", b"18446744073709551616"),
+            *(b"-9223372036854775809", b"1e300", b"-1e300"),
+        )
+        for mode in ("lenient", "off"):
+            self.router.validation = mode
+            for number in numbers:
+                call: Any = parse(status % number)
+                self.assertEqual(self.router.answer(self.cp1, call), {})
+        self.journal.save()
+        [shown] = self.ask("GET", "/stations").json()["items"]
+        self.assertEqual(len(shown["connectors"]), 3)
 
     def test_too_many(self) -> None:
         """

@@ -21,6 +21,7 @@ from ocpp_tw.config import BackendConfig, Config, Embedded, Server, Stations
 from ocpp_tw.errors import BadConfig
 from ocpp_tw.interfaces import IBackend, IStation
 from ocpp_tw.ocpp.messages import Call, Payload
+from ocpp_tw.router import Handshake, Refused
 from ocpp_tw.service import PATIENCE, CentralSystem, Signals, journal_path
 
 from .transports.world import FakeStation
@@ -368,6 +369,9 @@ class CentralSystemTests(SynchronousTestCase):
         stopped = self.system.stop_gently()
         self.assertEqual(self.log, ["stopListening 9220", "goodbye 1001"])
         self.assertFalse(self.system.is_ready)
+        late = Handshake("CP2", "", "127.0.0.1:1")
+        refused = self.assertRaises(Refused, self.system.router.admit, late)
+        self.assertEqual(refused.status, 503)
         self.system.router.disconnected(station, "close code 1001")
         self.assertNoResult(stopped)
         self.backends[0].owed[0].callback(

@@ -43,6 +43,9 @@ _FORGIVEN: dict[str, set[str] | None] = {
 }
 
 
+_LARGEST = 2**63 - 1
+
+
 def understand(
     action: str,
     payload: Payload,
@@ -174,6 +177,8 @@ def _read_as(kind: str | None, value: Any) -> Any:
 
     >>> _read_as("integer", " 1 "), _read_as("integer", 2.0)
     (1, 2)
+    >>> _read_as("integer", 1e300) == 2**63 - 1
+    True
     >>> _read_as("string", 0.5), _read_as("integer", "x")
     ('0.5', None)
     """
@@ -181,7 +186,7 @@ def _read_as(kind: str | None, value: Any) -> Any:
         match kind, value:
             case "integer", str() | float():
                 number = float(value)
-                return int(number) if number.is_integer() else None
+                return _bounded(number) if number.is_integer() else None
             case "number", str():
                 return float(value)
             case "string", bool():
@@ -195,6 +200,14 @@ def _read_as(kind: str | None, value: Any) -> Any:
     except (ValueError, OverflowError):
         pass
     return None
+
+
+def _bounded(number: float) -> int:
+    """
+    A whole number that can be written again: JSON's readers take larger ones
+    than its writers.
+    """
+    return max(-_LARGEST, min(int(number), _LARGEST))
 
 
 def read_texts(
