@@ -150,6 +150,7 @@ class Known:
     @ivar connectors: the last StatusNotification of each connector.
     @ivar meters: the last meter value of each connector.
     @ivar transactions: transaction id and idTag, by connector.
+    @ivar connections: how many it has had since the start.
     @ivar silences: how many commands in a row it did not answer, on this
         connection.
     @ivar boot_status: what its last BootNotification was answered with.
@@ -174,6 +175,7 @@ class Known:
     reports: dict[str, Payload] = field(factory=dict)
     violations: int = 0
     unanswered: int = 0
+    connections: int = 0
     silences: int = 0
     boot_status: str = ""
     greeted: bool = False

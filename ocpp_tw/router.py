@@ -351,6 +351,7 @@ class Router:
         known.connected_at = self._seconds()
         if known.last_seen is None:
             self.journal.keep(known)
+        known.connections += 1
         known.greeted = False
         known.silences = 0
         if known.boot_status == "Accepted":
@@ -362,7 +363,11 @@ class Router:
             )
             old.close(POLICY_VIOLATION, "replaced by a newer connection")
         else:
-            self.log.info("{station} connected", station=station)
+            self.log.info(
+                "{station} connected, its connection {number}",
+                station=station,
+                number=known.connections,
+            )
         self.journal.events.connected(station)
         if self.neighbours is not None:
             self.neighbours.connected(station)
