@@ -141,12 +141,37 @@ class AnswerTests(World, SynchronousTestCase):
         self.assertEqual(self.values(number), ["2000"])
         self.assertTrue(self.transaction(number)["active"])
 
-    def test_meter_values_are_kept(self) -> None:
+    def test_memory_is_bounded(self) -> None:
         """
-        They are kept for ever, if nothing is configured.
+        In memory only so many samples and transactions are kept, the newest.
         """
+        self.patch(embedded_backend, "PRUNED_AT_ONCE", 2)
+        bounds = {"events": 1, "readings": 3, "transactions": 2}
+        self.patch(embedded_backend, "MOST_IN_MEMORY", bounds)
+        self.backend = self.start_backend()
+        for _ in range(3):
+            self.ask("BootNotification", {})
+        numbers = [self.start(second) for second in range(5)]
+        for second in range(9):
+            self.measure(1000 + second, 10 + second, numbers[-1])
+        self.clock.advance(5)
+        self.assertEqual(self.transactions(), numbers[:-3:-1])
+        events = self.wait(self.backend.station_events(10)).items
+        self.assertEqual(len(events), 1)
+        self.assertEqual(self.values(numbers[-1]), ["1006", "1007", "1008"])
+        self.assertEqual(self.start(60), numbers[-1] + 1)
+
+    def test_file_is_not(self) -> None:
+        """
+        In a file all of them are kept for ever, if nothing is configured.
+        """
+        bounds = {"events": 0, "readings": 0, "transactions": 0}
+        self.patch(embedded_backend, "MOST_IN_MEMORY", bounds)
+        self.settings = {"path": self.mktemp()}
+        self.backend = self.start_backend()
         number = self.start()
         self.measure(1001, 1, number)
+        self.clock.pump([3600] * 3)
         self.clock.advance(3650 * 86400)
         self.assertEqual(self.values(number), ["1001"])
 

@@ -49,6 +49,18 @@ PRUNE, PRUNED_AT_ONCE = 3600.0, 20_000
 #: How many events, and messages kept aside, there are at most.
 MOST_EVENTS, MOST_KEPT_ASIDE = 1_000_000, 100_000
 
+#: How often what is too much is forgotten where all is in memory, in seconds;
+#: and how many rows there are at most then.
+PRUNE_MEMORY = 5.0
+MOST_IN_MEMORY = {
+    "events": 20_000,
+    "readings": 100_000,
+    "transactions": 20_000,
+}
+
+#: More days, and more rows, than there are.
+NO_END = 2**36
+
 #: What is kept of an event's payload.
 LONGEST_EVENT = 16_384
 
@@ -97,8 +109,12 @@ class EmbeddedBackend(Records, Service):
         super().__init__(database, reactor)
         self._accept_unknown = accept_unknown
         self._interval = heartbeat_interval
-        self._event_days = event_days
-        self._meter_days = meter_days
+        #: How many days rows are kept, by table.
+        self._days = {"events": event_days, "readings": meter_days or NO_END}
+        self._most = {"events": MOST_EVENTS}
+        if database.forgets:
+            self._days["transactions"] = NO_END
+            self._most = MOST_IN_MEMORY
         self._meters: dict[int, Meter] = {}
         self._told = (-1, "")
         self._in_trouble = False
@@ -143,7 +159,8 @@ class EmbeddedBackend(Records, Service):
                 "no id tag is registered: every id tag is accepted; "
                 "[embedded] unknown_id_tags = refuse ends that"
             )
-        self._pruning.start(PRUNE, now=False)
+        forgets = self.database.forgets
+        self._pruning.start(PRUNE_MEMORY if forgets else PRUNE, now=False)
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
@@ -471,15 +488,13 @@ class EmbeddedBackend(Records, Service):
         """
         Forget what is too old, or too much.
         """
-        now = self._now()
-        oldest = now - self._event_days * 86_400_000
-        await self.database.write(partial(_prune, oldest=oldest))
-        oldest = now - self._meter_days * 86_400_000
-        pruned = PRUNED_AT_ONCE if self._meter_days else 0
-        while pruned == PRUNED_AT_ONCE:
-            pruned = await self.database.write(
-                partial(_prune_readings, oldest=oldest)
-            )
+        await self.database.write(_prune_kept_aside)
+        for table, days in self._days.items():
+            oldest = self._now() - days * 86_400_000
+            most = self._most.get(table, NO_END)
+            few = partial(_prune, table=table, oldest=oldest, most=most)
+            while await self.database.write(few) == PRUNED_AT_ONCE:
+                pass
 
     def _now(self) -> int:
         return int(self._seconds() * 1000)
@@ -495,31 +510,35 @@ def _nothing(_: object) -> Payload:
     return {}
 
 
-def _prune(db: Connection, oldest: int) -> None:
+#: When a row of each table came to us.
+_CAME = {
+    "events": "time",
+    "readings": "received",
+    "transactions": "start_received",
+}
+
+
+def _prune(db: Connection, table: str, oldest: int, most: int) -> int:
     """
-    Forget the events that are too old or too many.
+    Forget the first rows, as far as they are too old or too many: a few at a
+    time, so that stations have their turns.
+
+    @return: how many were forgotten.
     """
-    db.execute(
-        "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE time < ?"
-        " OR id <= (SELECT max(id) FROM events) - ? ORDER BY id LIMIT ?)",
-        (oldest, MOST_EVENTS, PRUNED_AT_ONCE),
-    )
+    return db.execute(
+        f"DELETE FROM {table} WHERE id IN (SELECT id FROM (SELECT id,"
+        f" {_CAME[table]} AS came FROM {table} ORDER BY id LIMIT ?)"
+        f" WHERE came < ? OR id <= (SELECT max(id) FROM {table}) - ?)",
+        (PRUNED_AT_ONCE, oldest, most),
+    ).rowcount
+
+
+def _prune_kept_aside(db: Connection) -> None:
     db.execute(
         "DELETE FROM kept_aside WHERE id <="
         " (SELECT max(id) FROM kept_aside) - ?",
         (MOST_KEPT_ASIDE,),
     )
-
-
-def _prune_readings(db: Connection, oldest: int) -> int:
-    """
-    @return: how many readings were forgotten.
-    """
-    return db.execute(
-        "DELETE FROM readings WHERE id IN (SELECT id FROM (SELECT id, received"
-        " FROM readings ORDER BY id LIMIT ?) WHERE received < ?)",
-        (PRUNED_AT_ONCE, oldest),
-    ).rowcount
 
 
 def make_backend(
