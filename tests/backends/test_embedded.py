@@ -129,7 +129,7 @@ class AnswerTests(World, SynchronousTestCase):
         Meter values older than the configured days are forgotten, however
         many; those that are not, and transactions, are kept.
         """
-        self.patch(embedded_backend, "PRUNED_AT_ONCE", 2)
+        self.patch(embedded_backend, "PRUNED_IN_MEMORY", 2)
         self.settings = {"path": ":memory:", "meter_values_days": 2}
         self.backend = self.start_backend()
         number = self.start()
@@ -145,7 +145,7 @@ class AnswerTests(World, SynchronousTestCase):
         """
         In memory only so many samples and transactions are kept, the newest.
         """
-        self.patch(embedded_backend, "PRUNED_AT_ONCE", 2)
+        self.patch(embedded_backend, "PRUNED_IN_MEMORY", 2)
         bounds = {"events": 1, "readings": 3, "transactions": 2}
         self.patch(embedded_backend, "MOST_IN_MEMORY", bounds)
         self.backend = self.start_backend()

@@ -43,18 +43,18 @@ from .transactions import Meter, Started, Stopped
 #: How many running transactions we know without asking the database.
 MOST_METERS = 100_000
 
-#: How often what is old is forgotten, in seconds, and how much at once.
+#: How often what is old is forgotten, in seconds, and how many rows at once.
 PRUNE, PRUNED_AT_ONCE = 3600.0, 20_000
 
 #: How many events, and messages kept aside, there are at most.
 MOST_EVENTS, MOST_KEPT_ASIDE = 1_000_000, 100_000
 
-#: How often what is too much is forgotten where all is in memory, in seconds;
-#: and how many rows there are at most then.
-PRUNE_MEMORY = 5.0
+#: The same where all is in memory, in the thread that answers; and how many
+#: rows there are at most then.
+PRUNE_MEMORY, PRUNED_IN_MEMORY = 5.0, 1_000
 MOST_IN_MEMORY = {
     "events": 20_000,
-    "readings": 100_000,
+    "readings": 250_000,
     "transactions": 20_000,
 }
 
@@ -488,12 +488,20 @@ class EmbeddedBackend(Records, Service):
         """
         Forget what is too old, or too much.
         """
+        at_once = PRUNED_AT_ONCE
+        if self.database.forgets:
+            at_once = PRUNED_IN_MEMORY
         await self.database.write(_prune_kept_aside)
         for table, days in self._days.items():
             oldest = self._now() - days * 86_400_000
-            most = self._most.get(table, NO_END)
-            few = partial(_prune, table=table, oldest=oldest, most=most)
-            while await self.database.write(few) == PRUNED_AT_ONCE:
+            few = partial(
+                _prune,
+                table=table,
+                oldest=oldest,
+                most=self._most.get(table, NO_END),
+                at_once=at_once,
+            )
+            while await self.database.write(few) == at_once:
                 pass
 
     def _now(self) -> int:
@@ -518,7 +526,9 @@ _CAME = {
 }
 
 
-def _prune(db: Connection, table: str, oldest: int, most: int) -> int:
+def _prune(
+    db: Connection, table: str, oldest: int, most: int, at_once: int
+) -> int:
     """
     Forget the first rows, as far as they are too old or too many: a few at a
     time, so that stations have their turns.
@@ -529,7 +539,7 @@ def _prune(db: Connection, table: str, oldest: int, most: int) -> int:
         f"DELETE FROM {table} WHERE id IN (SELECT id FROM (SELECT id,"
         f" {_CAME[table]} AS came FROM {table} ORDER BY id LIMIT ?)"
         f" WHERE came < ? OR id <= (SELECT max(id) FROM {table}) - ?)",
-        (PRUNED_AT_ONCE, oldest, most),
+        (at_once, oldest, most),
     ).rowcount
 
 
