@@ -86,6 +86,7 @@ def soak(url: str, pid: int, plan: Plan) -> Outcome:
         errors += _round(url, plan.stations)
         hours = (perf_counter() - began) / 3600
         seen.append((hours, resident_kib(pid)))
+        tell("{:.3f} h: {:.0f} KiB".format(*seen[-1]))
         sleep(max(0.0, due - perf_counter()))
     return outcome_of(seen, errors)
 

@@ -432,6 +432,13 @@ class ProblemTests(Folder):
             ["[tls] client_ca: needs a certificate and key of ours too"],
         )
         self.assertEqual(
+            self.problems("[stations]\nsecurity_profile = 2\n"),
+            [
+                "[stations] security_profile = 2: profiles are not enforced "
+                "yet; leave it 0, and keep strangers out otherwise"
+            ],
+        )
+        self.assertEqual(
             self.problems("[postgres/poll]\nmin = 11\n"),
             ["[postgres/poll] min = 11: is more than max, 10"],
         )

@@ -298,7 +298,7 @@ class Stations:
         Choice(["all", "known"]), "all", "Which stations may connect."
     )
     default_version: str = setting(
-        Choice(["1.5", "1.6", "2.0.1", "2.1"]),
+        Choice(["1.5", "1.6"]),
         "1.6",
         "The version of OCPP of a station that does not say.",
     )
