@@ -322,6 +322,27 @@ class CommandTests(SynchronousTestCase):
         self.assertGreater(median["cpu_us"], 0)
         self.assertIn(PEER.name, shown)
 
+    def test_soak(self) -> None:
+        """
+        A soak ends well where memory comes to rest, and tells where not.
+        """
+        for limit, status in (("1e12", 0), ("-1e12", 1)):
+            words = "memory --hours 0.0001 --stations 3 --every 0"
+            done = subprocess.run(
+                [
+                    *(sys.executable, "-m", "bench.soak", *words.split()),
+                    f"--limit={limit}",
+                ],
+                cwd=CHECKOUT,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            self.assertEqual(done.returncode, status, done.stderr)
+            found = json.loads(done.stdout)
+            self.assertEqual(found["errors"], 0)
+            self.assertGreater(found["rounds"], 0)
+
     def test_does_not_start(self) -> None:
         """
         A server that does not start is a row that says so, and status 1.
