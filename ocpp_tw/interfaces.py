@@ -67,6 +67,12 @@ class ICentralSystem(Interface):
         The stations connected now.
         """
 
+    def is_connected(identity: str) -> bool:
+        """
+        Whether a station of that identity is connected now, here or to
+        another worker.
+        """
+
     async def call(
         identity: str,
         action: str,

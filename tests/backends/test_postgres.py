@@ -74,9 +74,10 @@ class PostgresTestCase(SynchronousTestCase):
     """
 
     with_schema = True
+    with_xml = False
 
     def setUp(self) -> None:
-        self.database = Database(self.with_schema)
+        self.database = Database(self.with_schema, self.with_xml)
         self.addCleanup(self.database.drop)
         self.central_system = FakeCentralSystem()
         self.asked: list[Any] = []
@@ -805,8 +806,8 @@ class SchemaTests(PostgresTestCase):
         )
         for time in ("2020-01-05Z", "2026-11-22Z"):
             self.database.ask(
-                "INSERT INTO ocpp.meter_value VALUES"
-                " (%s, NULL, 'CP1', 1, now(), 1, '[]')",
+                "INSERT INTO ocpp.meter_value (received, identity, connector,"
+                " time, sent, samples) VALUES (%s, 'CP1', 1, now(), '', '[]')",
                 time,
             )
         [(dropped,)] = self.database.ask("SELECT ocpp.forget_meter_values(12)")
@@ -837,6 +838,8 @@ class SoapTests(PostgresTestCase):
     """
     The functions for SOAP, held against our own reading and writing of it.
     """
+
+    with_xml = True
 
     def test_answers(self) -> None:
         """

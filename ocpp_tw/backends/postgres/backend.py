@@ -5,7 +5,7 @@ The backend that asks functions in a PostgreSQL database.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg2
@@ -23,9 +23,11 @@ from ...errors import (
     NotKept,
     OCPPError,
 )
+from ...figures import Figure
 from ...interfaces import (
     IBackend,
     ICentralSystem,
+    IMeasured,
     IObserver,
     IReady,
     ISeedLists,
@@ -34,7 +36,12 @@ from ...interfaces import (
 )
 from ...ocpp.messages import Call, Payload
 from ...ocpp.schemas import Violation
-from ..elsewhere import Senseless, as_time, read_reply
+from ..elsewhere import (
+    Senseless,
+    as_time,
+    read_reply,
+    unanswered_figures,
+)
 from .commands import Commands
 from .functions import XML, Functions
 from .logfile import LogFile
@@ -43,7 +50,7 @@ from .pool import Connector, Pool
 from .presence import Presence
 
 
-@implementer(IBackend, IObserver, IReady, ISeedLists, ISeedSOAP)
+@implementer(IBackend, IMeasured, IObserver, IReady, ISeedLists, ISeedSOAP)
 class PostgresBackend(MultiService):
     """
     Asks C{ocpp.Parse}, and answers with what it returns.
@@ -73,7 +80,7 @@ class PostgresBackend(MultiService):
         # Who restores or upgrades a database changes its functions.
         pool.reached = self._functions.forget
         self._parsing = Parsing(self._functions, clock)
-        self._presence = Presence(self._functions, clock)
+        self._presence = Presence(self._functions, central_system, clock)
         self._commands = Commands(
             self._functions, connector, central_system, clock
         )
@@ -86,6 +93,21 @@ class PostgresBackend(MultiService):
         Whether the database is reached.
         """
         return self._pool.is_well
+
+    def figures(self) -> Iterator[Figure]:
+        """
+        What was not answered, and the pool.
+        """
+        yield from unanswered_figures(self.unanswered)
+        yield from self._pool.figures()
+
+    def stopService(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        # What came of commands is told before the pool ends.
+        await self._commands.stopService()
+        await super().stopService()
 
     # Stations
 

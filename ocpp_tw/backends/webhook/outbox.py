@@ -7,7 +7,7 @@ letter: an operator sees it and may send it again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from sqlite3 import Connection
 from typing import Any
@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 
 from ...database import Database
 from ...errors import BackendUnavailable, BadRequest, NotFound
+from ...figures import Figure
 from ...interfaces import Page
 from ..elsewhere import as_time, write_json
 from .endpoint import Endpoint, Unanswered
@@ -204,6 +205,23 @@ class Outbox(Service):
             )
 
     # Operators
+
+    def figures(self) -> Iterator[Figure]:
+        """
+        How many wait, and how many are lost.
+        """
+        yield Figure(
+            "cs_outbox_waiting",
+            "gauge",
+            "Events that are not told yet.",
+            self.waiting,
+        )
+        yield Figure(
+            "cs_outbox_lost",
+            "counter",
+            "Events that could not be kept.",
+            self.dropped,
+        )
 
     async def page(
         self,
