@@ -16,6 +16,7 @@ from twisted.internet.defer import (
     maybeDeferred,
 )
 from twisted.internet.task import deferLater
+from twisted.protocols.portforward import ProxyFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from ocpp_tw.backends.postgres import PostgresBackend, make_backend
@@ -431,6 +432,33 @@ class TheirsTests(PostgresTestCase):
         self.assertEqual(result["payload"], {"status": "Accepted"})
         self.assertEqual(station.asked, [("Reset", {"type": "Soft"})])
 
+    def test_command_for_another_worker(self) -> None:
+        """
+        Where another worker has the station, that one sends it.
+        """
+        backend = self.started()
+        logged = self.logged(backend._commands)
+        wait_until(lambda: backend._commands._link)
+        asked: list[Any] = []
+
+        async def call(_: Any, identity: str, *__: Any) -> Any:
+            asked.append(identity)
+            return {}
+
+        self.patch(FakeCentralSystem, "call", call)
+        self.patch(
+            FakeCentralSystem, "is_connected", lambda _, name: name == "THERE"
+        )
+        for identity in ("THERE", "NOBODY"):
+            self.database.ask(
+                "SELECT pg_notify('ocpp_command', json_build_object("
+                "'identity', %s, 'action', 'Reset')::text)",
+                identity,
+            )
+        wait_until(lambda: asked)
+        self.assertEqual(asked, ["NOBODY"])
+        self.assertEqual(logged, [])
+
 
 class ListTests(PostgresTestCase):
     """
@@ -450,6 +478,24 @@ class ListTests(PostgresTestCase):
         wait_until(
             lambda: self.database.ask(sql) == [("CP1", False), ("CP2", True)]
         )
+
+    def test_replaced(self) -> None:
+        """
+        A station that came anew before its old connection was gone, here or
+        to another worker, is connected.
+        """
+        backend = self.started()
+        old, new = FakeStation(), FakeStation(address="10.0.0.9:1")
+        backend.station_connected(old)
+        self.central_system.connected.append(new)
+        backend.station_connected(new)
+        backend.station_disconnected(old)
+        # It went before it came back elsewhere, and that was told first.
+        backend._presence._news["CP1"] = (False, {})
+        backend.station_connected(FakeStation("LAST"))
+        sql = "SELECT identity, connected FROM ocpp.charge_point ORDER BY 1"
+        wait_until(lambda: ("LAST", True) in self.database.ask(sql))
+        self.assertIn(("CP1", True), self.database.ask(sql))
 
     def test_charge_points(self) -> None:
         """
@@ -630,6 +676,28 @@ class CommandTests(PostgresTestCase):
         self.assertEqual(state, "Expired")
         self.assertEqual(result["errorCode"], "NotConnected")
 
+    def test_stopped_meanwhile(self) -> None:
+        """
+        What came of a command that is under way is told before we stop.
+        """
+        answer: Deferred[Any] = Deferred()
+
+        async def call(*_: Any, **__: Any) -> Any:
+            return await answer
+
+        self.patch(FakeCentralSystem, "call", call)
+        backend = self.make_backend()
+        backend.startService()
+        wait_until(lambda: backend._commands._link)
+        number = self.order()
+        wait_until(lambda: backend._commands._under_way)
+        stopped = maybeDeferred(backend.stopService)
+        wait(deferLater(reactor(), 0.1))
+        self.assertNoResult(stopped)
+        answer.callback({"status": "Accepted"})
+        wait(stopped)
+        self.assertEqual(self.result(number)[0], "Answered")
+
     def test_two_servers(self) -> None:
         """
         Of two servers that hear of a command, one does it.
@@ -767,6 +835,134 @@ class HealingTests(PostgresTestCase):
             self.database.conninfo["dbname"],
         )
         self.assertLessEqual(count, 3)
+
+
+class Wire(ProxyFactory):
+    """
+    The network between us and the server.
+
+    @ivar is_cut: whether what is sent gets lost.
+    """
+
+    noisy = False
+    is_cut = False
+
+    def __init__(self, conninfo: Mapping[str, str]) -> None:
+        super().__init__(conninfo["host"], int(conninfo["port"]))
+        self._port = reactor().listenTCP(0, self, interface="127.0.0.1")
+        self.conninfo = {
+            **conninfo,
+            "host": "127.0.0.1",
+            "port": str(self._port.getHost().port),
+        }
+        self._ends: list[Any] = []
+
+    def buildProtocol(self, address: Any) -> Any:
+        ours = super().buildProtocol(address)
+        assert ours is not None
+        received = ours.dataReceived
+        self._ends.append(ours)
+
+        def unless_cut(data: bytes) -> None:
+            if not self.is_cut:
+                received(data)
+
+        ours.dataReceived = unless_cut  # type: ignore[method-assign]
+        return ours
+
+    def close(self) -> None:
+        """
+        As when the server's machine dies.
+        """
+        wait(maybeDeferred(self._port.stopListening))
+        for end in self._ends:
+            end.transport.abortConnection()
+
+
+class NetworkTests(PostgresTestCase):
+    """
+    What lies between us and the database.
+    """
+
+    def backend(self, conninfo: Mapping[str, str]) -> PostgresBackend:
+        backend = make_backend(
+            settings(conninfo, statement_timeout=0.3, timeout=1.0),
+            self.central_system,
+            reactor(),
+        )
+        backend.startService()
+        self.addCleanup(lambda: wait(maybeDeferred(backend.stopService)))
+        return backend
+
+    def heartbeat(self, backend: PostgresBackend) -> bool:
+        """
+        Whether it was answered.
+        """
+        try:
+            return "currentTime" in wait(backend.answer(STATION, HEARTBEAT))
+        except CallFailed as e:
+            self.assertEqual(e.code, "InternalError")
+            return False
+
+    def test_cut(self) -> None:
+        """
+        A server that nothing is heard of any more is not waited for; it is
+        not ready then, and is when it is heard of again.
+        """
+        from ocpp_tw.backends.postgres import pool
+
+        self.patch(pool, "GRACE", 0.1)
+        self.patch(pool, "PATIENCE", 0.3)
+        wire = Wire(self.database.conninfo)
+        self.addCleanup(wire.close)
+        backend = self.backend(wire.conninfo)
+        self.assertTrue(self.heartbeat(backend))
+        wire.is_cut = True
+        self.assertFalse(self.heartbeat(backend))
+        wait_until(
+            lambda: not self.heartbeat(backend) and not backend.is_ready
+        )
+        wire.is_cut = False
+        wait_until(lambda: backend.is_ready)
+        wait_until(lambda: self.heartbeat(backend))
+
+    def test_failover(self) -> None:
+        """
+        Of several servers, the next is asked when the first has gone.
+        """
+        first, second = (Wire(self.database.conninfo) for _ in range(2))
+        self.addCleanup(second.close)
+        both = {
+            **first.conninfo,
+            "host": "127.0.0.1,127.0.0.1",
+            "port": f"{first.conninfo['port']},{second.conninfo['port']}",
+            "target_session_attrs": "read-write",
+        }
+        backend = self.backend(both)
+        self.assertTrue(self.heartbeat(backend))
+        self.assertEqual(len(second._ends), 0)
+        first.close()
+        wait_until(lambda: self.heartbeat(backend))
+        self.assertGreater(len(second._ends), 0)
+        wait_until(lambda: backend._commands._link)
+
+    def test_demoted(self) -> None:
+        """
+        A server that takes no writes any more is left.
+        """
+        self.define(
+            PARSE,
+            "IF p_action = 'Authorize' THEN"
+            " RAISE EXCEPTION 'read-only' USING ERRCODE = '25006'; END IF;"
+            ' RETURN \'{"payload": {"currentTime": "now"}}\';',
+        )
+        backend = self.backend(self.database.conninfo)
+        self.assertTrue(self.heartbeat(backend))
+        before = set(backend._pool._links)
+        refused = backend.answer(STATION, Call("1", "Authorize", {}))
+        self.assertRaises(CallFailed, wait, refused)
+        self.assertEqual(len(before & backend._pool._links), len(before) - 1)
+        self.assertTrue(self.heartbeat(backend))
 
 
 class SchemaTests(PostgresTestCase):

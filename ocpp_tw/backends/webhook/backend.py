@@ -39,7 +39,7 @@ from ..elsewhere import (
     write_json,
 )
 from .endpoint import Endpoint, Unanswered, make_agent, make_endpoint
-from .outbox import MIGRATIONS, Outbox
+from .outbox import MIGRATIONS, Lead, Outbox
 
 
 #: What can be told, beside Calls.
@@ -218,6 +218,7 @@ def make_backend(
     where = settings["events_url"] or url
     outbox = Outbox(
         Database(settings["outbox"], MIGRATIONS, reactor),
+        Lead(f"{settings['outbox']}-lock"),
         make_endpoint(settings, where, agent, reactor),
         reactor,
     )
