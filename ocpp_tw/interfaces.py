@@ -341,7 +341,7 @@ class ISeedLists(Interface):
         token: str, known: Sequence[Mapping[str, Any]]
     ) -> Sequence[Any]:
         """
-        Made from our own list of stations.
+        Made from our own list of stations, in the shape of old.
         """
 
     async def transaction_list(

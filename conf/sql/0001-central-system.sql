@@ -1011,7 +1011,7 @@ END
 $$;
 
 -- Lists: one object a row; the caller's token is not looked at.
-CREATE FUNCTION ocpp.ChargePointList(p_token text, p_known jsonb DEFAULT '[]')
+CREATE FUNCTION ocpp.ChargePointList(p_token text, p_known jsonb DEFAULT '{}')
 RETURNS SETOF jsonb LANGUAGE sql STABLE AS $$
     SELECT coalesce(c.metadata, '{}') || jsonb_build_object(
             'Identity', c.identity, 'Connected', c.connected,
@@ -1022,7 +1022,7 @@ RETURNS SETOF jsonb LANGUAGE sql STABLE AS $$
         || coalesce(k.known, '{}')
     FROM ocpp.charge_point AS c LEFT JOIN (
         SELECT value->>'Identity' AS identity, value AS known
-        FROM jsonb_array_elements(p_known)
+        FROM jsonb_array_elements(p_known->'ChargePointList')
     ) AS k USING (identity)
     ORDER BY identity
 $$;

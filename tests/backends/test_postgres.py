@@ -16,13 +16,24 @@ from twisted.internet.defer import (
     maybeDeferred,
 )
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
 from twisted.protocols.portforward import ProxyFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from ocpp_tw.backends.postgres import PostgresBackend, make_backend
+from ocpp_tw.backends.postgres import (
+    PostgresBackend,
+    make_backend,
+    schema,
+)
 from ocpp_tw.backends.postgres.schema import install
 from ocpp_tw.config import Postgres
-from ocpp_tw.errors import BackendUnavailable, BadConfig, CallFailed, NotKept
+from ocpp_tw.errors import (
+    BackendUnavailable,
+    BadConfig,
+    CallFailed,
+    NotKept,
+    OCPPError,
+)
 from ocpp_tw.ocpp.messages import Call
 from ocpp_tw.ocpp.soap import (
     parse,
@@ -35,6 +46,7 @@ from ocpp_tw.ocpp.soap_tables import CENTRAL_SYSTEM, CHARGE_POINT
 from ocpp_tw.ocpp.soap_types import service
 from ocpp_tw.ocpp.versions import Version
 from ocpp_tw.testing import BackendContract, FakeCentralSystem, FakeStation
+from ocpp_tw.transports.rest.errors import status_of
 
 from ..examples import FROM_STATION, TO_STATION
 from ..postgres import Database, execute, server
@@ -387,6 +399,59 @@ class TheirsTests(PostgresTestCase):
         answers = [backend.answer(station, HEARTBEAT) for station in stations]
         self.assertEqual(len(wait(gatherResults(answers))), 1000)
         wait_until(lambda: not backend._presence._news)
+
+    def test_charge_points(self) -> None:
+        """
+        A list of their own is asked with ours, in the shape it always had.
+        """
+        self.database.ask(
+            "CREATE FUNCTION ocpp.ChargePointList(token text, known jsonb)"
+            " RETURNS SETOF json LANGUAGE sql AS $$ SELECT json_build_object("
+            "'token', token, 'known', known) $$"
+        )
+        known = [{"Identity": "CP1"}]
+        items = wait(self.started().charge_point_list("t", known))
+        self.assertEqual(
+            items, [{"token": "t", "known": {"ChargePointList": known}}]
+        )
+
+    def test_refused_list(self) -> None:
+        """
+        A list that is an error is a refusal, of the status that it says.
+        """
+        self.database.ask(
+            "CREATE FUNCTION ocpp.TransactionList(token text, asked jsonb)"
+            " RETURNS SETOF json LANGUAGE sql AS $$ SELECT json_build_object("
+            "'error', json_build_object('code', (asked->>'identity')::int,"
+            " 'message', 'so it is')) $$"
+        )
+        backend = self.started()
+        for code, status in (
+            *(("401", 401), ("40101", 401), ("403", 403), ("404", 404)),
+            *(("500", 500), ("400", 400), ("418", 400), ("40001", 400)),
+        ):
+            asked = backend.transaction_list("", {"identity": code})
+            error = self.assertRaises(OCPPError, wait, asked)
+            self.assertEqual(
+                (status_of(error), str(error)), (status, "so it is")
+            )
+
+    def test_presence_of_two_arguments(self) -> None:
+        """
+        The older form of SetChargePointConnected is called as it always was.
+        """
+        self.database.ask(
+            "CREATE TABLE ocpp.told (identity text, connected boolean);"
+            "CREATE FUNCTION ocpp.SetChargePointConnected(text, boolean)"
+            " RETURNS void LANGUAGE sql AS $$ INSERT INTO ocpp.told"
+            " VALUES ($1, $2) $$"
+        )
+        backend = self.started()
+        backend.station_connected(STATION)
+        sql = "SELECT * FROM ocpp.told"
+        wait_until(lambda: self.database.ask(sql) == [("CP1", True)])
+        backend.station_disconnected(STATION)
+        wait_until(lambda: ("CP1", False) in self.database.ask(sql))
 
     def test_parse_comes_later(self) -> None:
         """
@@ -990,6 +1055,40 @@ class SchemaTests(PostgresTestCase):
         bare.ask(f"GRANT CREATE ON DATABASE {name} TO r{name}")
         conninfo = {**bare.conninfo, "user": f"r{name}"}
         self.assertIn("0001", install(conninfo)[0])
+        backend = make_backend(
+            settings(conninfo), self.central_system, reactor()
+        )
+        backend.startService()
+        self.addCleanup(lambda: wait(maybeDeferred(backend.stopService)))
+        started = backend.answer(STATION, Call("1", "StartTransaction", START))
+        self.assertEqual(wait(started)["transactionId"], 1)
+        wait(backend._functions.call("Housekeep"))
+
+    def test_upgrade(self) -> None:
+        """
+        A script that fails leaves nothing behind, and is run again when it
+        is repaired; others are not.
+        """
+        broken = "CREATE TABLE ocpp.more (); SELECT 1 / 0"
+        script = schema.Script(9999, "9999-more.sql", broken)
+        all_scripts = [*schema.scripts(), script]
+        self.patch(schema, "scripts", lambda: all_scripts)
+        conninfo = self.database.conninfo
+        error = self.assertRaises(BadConfig, install, conninfo)
+        self.assertEqual(str(error), "9999-more.sql: division by zero")
+        all_scripts[-1] = evolve(script, sql="CREATE TABLE ocpp.more ()")
+        self.assertEqual(list(install(conninfo)), ["9999-more.sql"])
+        self.assertEqual(list(install(conninfo)), [])
+
+    def test_at_once(self) -> None:
+        """
+        Of several who install it at once, one does.
+        """
+        bare = Database(with_schema=False)
+        self.addCleanup(bare.drop)
+        installing = [deferToThread(install, bare.conninfo) for _ in range(4)]
+        names = [n for each in wait(gatherResults(installing)) for n in each]
+        self.assertEqual(sorted(names), [s.name for s in schema.scripts()])
 
     def test_retention(self) -> None:
         """

@@ -18,9 +18,13 @@ from zope.interface import implementer
 
 from ...errors import (
     BackendUnavailable,
+    BadRequest,
     CallFailed,
     ErrorCode,
+    NotAllowed,
+    NotFound,
     NotKept,
+    NotKnown,
     OCPPError,
 )
 from ...figures import Figure
@@ -192,7 +196,8 @@ class PostgresBackend(MultiService):
     async def charge_point_list(
         self, token: str, known: Sequence[Mapping[str, Any]]
     ) -> Sequence[Any]:
-        return await self._list("ChargePointList", token, list(known))
+        asked = {"ChargePointList": list(known)}
+        return await self._list("ChargePointList", token, asked)
 
     async def transaction_list(
         self, token: str, asked: Mapping[str, str]
@@ -206,13 +211,17 @@ class PostgresBackend(MultiService):
 
     async def _list(self, name: str, token: str, asked: Any) -> Sequence[Any]:
         try:
-            items = await self._functions.call(name, token, asked)
-            return [as_json(item) for item in items]
+            rows = await self._functions.call(name, token, asked)
+            items = [as_json(row) for row in rows]
         except (psycopg2.Error, ValueError) as e:
             self.log.error(
                 "ocpp.{name} failed: {reason}", name=name, reason=_in_words(e)
             )
             raise BackendUnavailable(f"ocpp.{name} failed") from None
+        match items:
+            case [{"error": {"code": int(code), "message": str(message)}}]:
+                raise _refusal(code, message)
+        return items
 
     # SOAP
 
@@ -244,6 +253,23 @@ class PostgresBackend(MultiService):
                 "ocpp.{name} failed: {reason}", name=name, reason=_in_words(e)
             )
             raise CallFailed(ErrorCode.INTERNAL_ERROR) from None
+
+
+def _refusal(code: int, message: str) -> OCPPError:
+    """
+    What a function says instead of a list: a status of HTTP, perhaps with two
+    digits of its own behind it.
+    """
+    status = code // 100 if code >= 10000 else code
+    return _REFUSALS.get(status, BadRequest)(message)
+
+
+_REFUSALS: Mapping[int, type[OCPPError]] = {
+    401: NotKnown,
+    403: NotAllowed,
+    404: NotFound,
+    500: OCPPError,
+}
 
 
 def _in_words(error: Exception) -> str:
