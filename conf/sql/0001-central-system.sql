@@ -1078,8 +1078,8 @@ BEGIN
     VALUES (p_identity, p_action, p_payload,
         now() + ocpp.setting('command_patience')::integer * interval '1 second')
     RETURNING id INTO number;
-    PERFORM pg_notify('ocpp_command', json_build_object('id', number,
-        'identity', p_identity, 'action', p_action)::text);
+    PERFORM pg_notify('ocpp_command',
+        json_build_object('identity', p_identity)::text);
     RETURN number;
 END
 $$;

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from bench.faults import SCENES, Outcome, happen
 
 
-FAILURES, TRANSACTIONS, STATIONS = 3, 300, 20
+FAILURES, TRANSACTIONS, STATIONS = 2, 200, 20
 
 GOOD = Outcome(
     failures=FAILURES,

@@ -690,6 +690,29 @@ class CommandTests(PostgresTestCase):
         self.assertEqual(result["payload"], {"status": "Accepted"})
         self.assertEqual(self.station.asked, [("Reset", {"type": "Soft"})])
 
+    def test_in_a_notification(self) -> None:
+        """
+        An order that is in a notification is done, once.
+        """
+        self.define(
+            "CommandResult(p_id bigint, p_result jsonb)",
+            "PERFORM ocpp.note('CP1', p_id::text, p_result); RETURN true;",
+            "boolean",
+        )
+        backend = self.started()
+        wait_until(lambda: backend._commands._link)
+        self.database.ask(
+            "SELECT pg_notify('ocpp_command', %s)",
+            '{"id": 7, "identity": "CP1", "action": "Reset",'
+            ' "payload": {"type": "Hard"}}',
+        )
+        [(number, result)] = wait_until(
+            lambda: self.database.ask("SELECT kind, payload FROM ocpp.event")
+        )
+        self.assertEqual(number, "7")
+        self.assertEqual(result["payload"], {"status": "Accepted"})
+        self.assertEqual(self.station.asked, [("Reset", {"type": "Hard"})])
+
     def test_refused(self) -> None:
         """
         A CallError of the station comes back as one.

@@ -1,10 +1,10 @@
 """
 Commands from the database to the stations.
 
-C{NOTIFY ocpp_command} wakes us; the orders themselves are taken from a table
-by C{ocpp.TakeCommands}, so that none is lost while nobody listens and none is
-taken twice.  A database without that function puts the whole order in the
-notification.  What came of it goes to C{ocpp.CommandResult}.
+C{NOTIFY ocpp_command} has an order, or names a station that there are orders
+for: those are taken from a table by C{ocpp.TakeCommands}, so that none is lost
+while nobody listens and none is taken twice.  What came of an order goes to
+C{ocpp.CommandResult}.
 """
 
 from __future__ import annotations
@@ -154,16 +154,8 @@ class Commands(Service):
                 channel=CHANNEL,
             )
             return
-        noticed = Deferred.fromCoroutine(self._noticed(str(identity), order))
-        noticed.addErrback(self._oops)
-
-    async def _noticed(self, identity: str, order: Mapping[str, Any]) -> None:
-        try:
-            known = await self._functions.known()
-        except BackendUnavailable:
-            return
-        if known.has("TakeCommands", 3):
-            self._want([identity])
+        if "action" not in order:
+            self._want([str(identity)])
         elif self._is_with_another(identity):
             pass
         elif self._under_way < MOST:
