@@ -142,6 +142,10 @@ LANES = {
 }
 
 
+#: What the backend's C{answer} is.
+Asking = Callable[[IStation, Call], Any]
+
+
 class ILiveStation(IStation):
     """
     An L{IStation}, and what the router keeps with it.
@@ -378,11 +382,12 @@ class Router:
     # A station's Calls
 
     def answer(
-        self, station: ILiveStation, call: Call
+        self, station: ILiveStation, call: Call, ask: Asking | None = None
     ) -> Payload | Deferred[Payload]:
         """
         Answer a Call of a station.
 
+        @param ask: asks the backend in another way than by C{answer}.
         @raise CallFailed: to answer with this CallError instead.
         """
         now = station.asked_at = station.last_seen
@@ -400,7 +405,7 @@ class Router:
         if known.settings.registration != "Accepted":
             return self._hold_off(known, call, now)
         engaged = self._engaged
-        answer: Any = engaged.backend.answer(station, call)
+        answer: Any = (ask or engaged.backend.answer)(station, call)
         if answer.__class__ is dict:
             if not lane.is_response(answer):
                 self._disown(station, call, lane, answer)

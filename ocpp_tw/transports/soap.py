@@ -18,7 +18,7 @@ from email.message import Message
 from functools import lru_cache
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from lxml import etree
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall
@@ -28,9 +28,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from ..errors import CallFailed, StationNotConnected, TooManyCalls
+from ..errors import CallFailed, ErrorCode, StationNotConnected, TooManyCalls
 from ..fleet import Known
-from ..interfaces import ISeedSOAP
+from ..interfaces import ISeedSOAP, IStation
 from ..journal import Attempt
 from ..messagelog import Entry
 from ..ocpp.messages import Call, Payload
@@ -39,6 +39,7 @@ from ..ocpp.soap import (
     CONTENT_TYPE,
     Envelope,
     SoapFault,
+    check_operation,
     fault_of,
     internal_error,
     new_message_id,
@@ -54,8 +55,8 @@ from ..ocpp.soap_tables import CENTRAL_SYSTEM, CHARGE_POINT
 from ..ocpp.soap_types import Service, service
 from ..ocpp.soap_wsdl import wsdl
 from ..ocpp.versions import Version
-from ..router import Handshake, ILiveStation, Refused, Router
-from .soap_addresses import Allowed, Endpoint
+from ..router import Asking, Handshake, ILiveStation, Refused, Router
+from .soap_addresses import Allowed, Endpoint, host_of
 from .soap_post import Courier
 from .websocket import check_names, credentials
 
@@ -71,6 +72,9 @@ MOST_STATIONS = 20_000
 
 #: A station is not taken for gone before, in seconds.
 LEAST_SILENCE = 60.0
+
+#: What to do about a message that cannot be read.
+_REMEDY = "send SOAP 1.2 with a chargeBoxIdentity, as ?wsdl describes it"
 
 #: What a body may be; a browser sends these to nobody without asking first.
 _CONTENT_TYPES = {"application/soap+xml", "text/xml", "application/xml", ""}
@@ -211,6 +215,7 @@ class SoapStation:
         try:
             call = read_call(envelope, self._service)
             call.size = len(frame)
+            self._check_address(envelope.sender)
         except SoapFault as fault:
             now = self._stations.seconds()
             nothing = Call("", "", {})
@@ -230,16 +235,7 @@ class SoapStation:
         reply, error = b"", None
         self.asked_at = self._stations.seconds()
         try:
-            theirs = self._envelopes()
-            if theirs is not None:
-                text = await theirs.parse_xml(_as_text(frame))
-                reply = text.encode()
-                return reply
-            payload = self._router.answer(self, call)
-            if isinstance(payload, Deferred):
-                payload = await payload
-            self._learn(call, payload)
-            reply = write_answer(call, payload, self._service, envelope)
+            reply = await self._reply(call, envelope, frame)
             return reply
         except Exception as e:
             fault = self._fault(call, e)
@@ -247,6 +243,40 @@ class SoapStation:
             raise fault from None
         finally:
             self._note_answered(call, frame, reply, error)
+
+    async def _reply(
+        self, call: Call, envelope: Envelope, frame: bytes
+    ) -> bytes:
+        theirs = self._envelopes()
+        if theirs is None:
+            payload = await self._payload(call)
+            return write_answer(call, payload, self._service, envelope)
+        elsewhere = _Elsewhere(theirs, frame, self._service)
+        payload = await self._payload(call, elsewhere.answer)
+        # We may have answered without asking.
+        return elsewhere.reply or write_answer(
+            call, payload, self._service, envelope
+        )
+
+    async def _payload(self, call: Call, ask: Asking | None = None) -> Payload:
+        payload = self._router.answer(self, call, ask)
+        if isinstance(payload, Deferred):
+            payload = await payload
+        self._learn(call, payload)
+        return payload
+
+    def _check_address(self, url: str) -> None:
+        """
+        @raise SoapFault: it is no URL, and validation is strict.
+        """
+        if url and host_of(url) is None:
+            mode = self.known.settings.validation or self._router.validation
+            if mode == "strict":
+                raise SoapFault(
+                    "Sender",
+                    "UrlFormationError",
+                    f"From: {url!r:.200} is no address of http or https",
+                )
 
     def _envelopes(self) -> ISeedSOAP | None:
         """
@@ -350,6 +380,7 @@ class SoapStation:
     ) -> bytes:
         if theirs is None:
             return write_call(call, of, self.identity, url, self.our_address)
+        check_operation(call.action, of)
         header = {
             "chargeBoxIdentity": self.identity,
             "Action": call.action,
@@ -395,6 +426,44 @@ class SoapStation:
                 {"status": "Accepted"},
             ) if key.lower() == "heartbeatinterval" and value.isdecimal():
                 self._expect_every(float(value[:9]))
+
+
+class _Elsewhere:
+    """
+    Leaves an envelope to a backend that answers it with another.
+
+    @ivar reply: its envelope, once it has answered.
+    """
+
+    log = Logger()
+
+    def __init__(self, theirs: ISeedSOAP, frame: bytes, of: Service) -> None:
+        self._theirs = theirs
+        self._frame = frame
+        self._of = of
+        self.reply = b""
+
+    async def answer(self, station: IStation, call: Call) -> Payload:
+        """
+        The payload in its envelope, as a backend's answer.
+
+        @raise CallFailed: it answered with a fault, or with nonsense.
+        """
+        text = await self._theirs.parse_xml(_as_text(self._frame))
+        reply = text.encode()
+        try:
+            # Whatever it says of other messages: it is the answer to this.
+            envelope = evolve(parse(reply), headers={})
+            payload = read_answer(envelope, self._of, call)
+        except SoapFault as fault:
+            self.log.error(
+                "{station}: the backend's envelope: {reason}",
+                station=station,
+                reason=fault.reason,
+            )
+            raise CallFailed(ErrorCode.INTERNAL_ERROR) from None
+        self.reply = reply
+        return payload
 
 
 class SoapStations:
@@ -504,6 +573,7 @@ class SoapResource(Resource):
         try:
             data, charset = self._message(request)
         except _NoMessage as e:
+            self._note_attempt(request, e)
             return _plain(request, e.status, str(e))
         gone: list[object] = []
         request.notifyFinish().addErrback(gone.append)
@@ -545,39 +615,57 @@ class SoapResource(Resource):
     async def _answer(
         self, request: Request, data: bytes, charset: str | None
     ) -> tuple[int, bytes]:
-        envelope = None
+        envelope = station = None
         try:
             envelope = parse(data, charset)
-            of = service_of(envelope)
-            handshake = _handshake(request, envelope)
-            station = self._admitted(request, handshake, of)
-            station.heard(handshake.address, envelope, _url_of(request))
+            station = self._sender(request, envelope)
             return 200, await station.answer(envelope, data)
         except SoapFault as fault:
+            if station is None:
+                self._note_attempt(request, fault, envelope)
             return fault.status, write_fault(fault, envelope)
         except Exception:
             self.log.failure("while answering a message")
             return 500, write_fault(internal_error(), envelope)
 
-    def _admitted(
-        self, request: Request, handshake: Handshake, of: Service
-    ) -> SoapStation:
+    def _sender(self, request: Request, envelope: Envelope) -> SoapStation:
+        """
+        The station that a message came from.
+
+        @raise SoapFault: it is for no service of ours, or the station may
+            not connect.
+        """
+        of = service_of(envelope)
+        handshake = _handshake(request, envelope)
         try:
             check_names(handshake.identity)
-            return self._stations.station(handshake, of)
+            station = self._stations.station(handshake, of)
         except Refused as e:
-            self._stations.router.refused(
-                Attempt(
-                    time=self._stations.seconds(),
-                    address=handshake.address,
-                    path=request.path.decode("latin-1")[:500],
-                    offered=f"SOAP {of.version}",
-                    status=e.status,
-                    reason=e.reason,
-                    remedy=e.remedy,
-                )
+            raise _fault_of_refusal(e) from e
+        station.heard(handshake.address, envelope, _url_of(request))
+        return station
+
+    def _note_attempt(
+        self,
+        request: Request,
+        why: SoapFault | _NoMessage,
+        envelope: Envelope | None = None,
+    ) -> None:
+        """
+        A message came that nobody's name can be put to.
+        """
+        namespace = envelope.namespace if envelope is not None else ""
+        self._stations.router.refused(
+            Attempt(
+                time=self._stations.seconds(),
+                address=_address_of(request),
+                path=request.path.decode("latin-1")[:500],
+                offered=f"SOAP {namespace}".strip()[:200],
+                status=why.status,
+                reason=str(why),
+                remedy=getattr(why.__cause__, "remedy", _REMEDY),
             )
-            raise _fault_of_refusal(e) from None
+        )
 
 
 def _as_text(frame: bytes) -> str:
