@@ -334,6 +334,7 @@ class Router:
         known = station.known = self.fleet.seen(identity)
         known.station = station
         known.version = station.version
+        known.protocol = getattr(station, "protocol", "JSON")
         known.account = station.account
         known.address = station.address
         known.connected_at = self._seconds()

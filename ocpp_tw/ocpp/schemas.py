@@ -12,7 +12,6 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.resources import files
 from itertools import islice
 from typing import Any

@@ -280,6 +280,12 @@ class Front:
         """
         self._api.about.workers = count
 
+    async def relayed(self, body: Any) -> Any:
+        """
+        Answer a message over SOAP that came to another worker.
+        """
+        return await self._soap.relayed(body)
+
     def show_metrics(self, text: Callable[[], Awaitable[bytes]]) -> None:
         """
         Show figures, in the format of Prometheus.

@@ -13,6 +13,7 @@ commanded at the address it gives in C{From}, or that an operator gave.
 from __future__ import annotations
 
 import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from email.message import Message
 from functools import lru_cache
@@ -23,6 +24,7 @@ from lxml import etree
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
@@ -70,6 +72,9 @@ MOST_PENDING = 100
 #: How many stations may be here at once: each costs a message only.
 MOST_STATIONS = 20_000
 
+#: How long another worker has to answer a message, in seconds.
+RELAY_TIMEOUT = 60.0
+
 #: A station is not taken for gone before, in seconds.
 LEAST_SILENCE = 60.0
 
@@ -101,12 +106,41 @@ class SoapRules:
     call_timeout: float = 30.0
 
 
+@frozen
+class Posted:
+    """
+    A message that was posted to us.
+
+    @ivar data: as it came.
+    @ivar address: where it came from.
+    @ivar our_address: where we were reached.
+    """
+
+    envelope: Envelope
+    data: bytes
+    charset: str | None
+    address: str
+    our_address: str
+
+    def as_body(self) -> list[Any]:
+        """
+        What another worker makes the same message of.
+        """
+        data = b64encode(self.data).decode()
+        return [data, self.charset, self.address, self.our_address]
+
+    @classmethod
+    def from_body(cls, body: Sequence[Any]) -> Posted:
+        encoded, charset, *addresses = body
+        data = b64decode(encoded)
+        return cls(parse(data, charset), data, charset, *addresses)
+
+
 @implementer(ILiveStation)
 class SoapStation:
     """
     One station that speaks SOAP, from its first message until it is silent.
 
-    @ivar interval: seconds between its heartbeats, as far as we know.
     @ivar endpoint: where it says that it is reached; None if it did not.
     @ivar our_address: where it reaches us.
     """
@@ -127,7 +161,6 @@ class SoapStation:
         self.version: Version = of.version
         self.account = handshake.account
         self.address = handshake.address
-        self.interval = 0.0
         self.last_seen = self.asked_at = stations.seconds()
         self._service = of
         self._stations = stations
@@ -143,31 +176,40 @@ class SoapStation:
 
     # Signs of life
 
-    def heard(self, address: str, envelope: Envelope, our: str) -> None:
+    async def hear(self, message: Posted) -> bytes:
         """
-        A message came from that address.
+        The envelope that answers a message.
+
+        @raise SoapFault: to answer with this fault instead.
         """
+        self._note_life(message)
+        return await self._answer_in_turn(message.envelope, message.data)
+
+    def _note_life(self, message: Posted) -> None:
         self.last_seen = self._stations.seconds()
-        self.address = self.known.address = address
-        self.our_address = our
-        given = Endpoint(envelope.sender, address) if envelope.sender else None
+        self.address = self.known.address = message.address
+        self.our_address = message.our_address
+        sender = message.envelope.sender
+        given = Endpoint(sender, message.address) if sender else None
         if given is not None and given != self.endpoint:
             self._note_endpoint(given)
             self.endpoint = given
+            self.known.reached_at = given.url
+            self._router.fleet.unsaved.add(self.identity)
         if self._watch is None:
             self._watch_for(self._patience())
 
     def _note_endpoint(self, new: Endpoint) -> None:
-        old = self.endpoint
-        if old is not None and old.url != new.url:
+        old = self.known.reached_at
+        if old and old != new.url:
             self.log.warn(
                 "{station}: it is reached at {new} now, not at {old}",
                 station=self,
                 new=new.url,
-                old=old.url,
+                old=old,
             )
         why_not = new.why_not(self._stations.rules.allow)
-        if why_not and (old is None or old.url != new.url):
+        if why_not and (self.endpoint is None or old != new.url):
             self.log.warn(
                 "{station}: it cannot be commanded: {why_not}",
                 station=self,
@@ -176,7 +218,7 @@ class SoapStation:
 
     def _patience(self) -> float:
         rules = self._stations.rules
-        interval = self.interval if self.interval > 0 else rules.interval
+        interval = self.known.heartbeat or rules.interval
         return max(LEAST_SILENCE, rules.heartbeats * interval)
 
     def _watch_for(self, seconds: float) -> None:
@@ -187,7 +229,8 @@ class SoapStation:
         """
         We know its interval now.
         """
-        self.interval = interval
+        self.known.heartbeat = interval or None
+        self._router.fleet.unsaved.add(self.identity)
         if self._watch is not None:
             self._watch.reset(self._patience())
 
@@ -206,12 +249,7 @@ class SoapStation:
 
     # Its messages
 
-    async def answer(self, envelope: Envelope, frame: bytes) -> bytes:
-        """
-        The envelope that answers one of its.
-
-        @raise SoapFault: to answer with this fault instead.
-        """
+    async def _answer_in_turn(self, envelope: Envelope, frame: bytes) -> bytes:
         try:
             call = read_call(envelope, self._service)
             call.size = len(frame)
@@ -466,6 +504,18 @@ class _Elsewhere:
         return payload
 
 
+def _relayed(answer: Any) -> tuple[int, bytes] | None:
+    return answer and (answer[0], answer[1].encode())
+
+
+def _not_relayed(failure: Failure) -> None:
+    """
+    @raise SoapFault: it is not known whether it was answered.
+    """
+    if not failure.check(StationNotConnected):
+        raise SoapFault("Receiver", "InternalError", "try again", 503)
+
+
 class SoapStations:
     """
     The stations that speak SOAP and are here now.
@@ -487,22 +537,65 @@ class SoapStations:
         self.courier = courier or Courier(reactor)
         self._here: dict[str, SoapStation] = {}
 
-    def station(self, handshake: Handshake, of: Service) -> SoapStation:
+    def admit(self, handshake: Handshake) -> None:
         """
-        The station that a message came from.
-
-        @raise Refused: it may not connect.
+        @raise Refused: the station may not connect.
         """
         self.router.admit(handshake)
-        station = self._here.get(handshake.identity)
-        if station is not None and station.version is of.version:
-            return station
-        if len(self._here) >= MOST_STATIONS:
+        is_new = handshake.identity not in self._here
+        if is_new and len(self._here) >= MOST_STATIONS:
             raise Refused(
                 503,
                 f"there are {MOST_STATIONS} stations already",
                 "find out who sends messages under so many names",
             )
+
+    def relay(
+        self, identity: str, of: Service, message: Posted
+    ) -> Deferred[tuple[int, bytes] | None] | None:
+        """
+        Let the worker answer a message that has its station: each message
+        may come by a connection of its own, to any worker.
+
+        @return: None where we have it, or nobody.
+        """
+        if self.router.neighbours is None or identity in self._here:
+            return None
+        known = self.router.fleet.get(identity)
+        if known is None or known.protocol != SoapStation.protocol:
+            return None
+        relay = getattr(known.station, "relay", None)
+        if relay is None:
+            return None
+        body = [identity, of.version, *message.as_body()]
+        asking: Deferred[Any] = relay("soap", body, RELAY_TIMEOUT)
+        return asking.addCallbacks(_relayed, _not_relayed)
+
+    async def relayed(self, body: Any) -> tuple[int, str] | None:
+        """
+        Answer a message that another worker has got.
+
+        @return: the status of HTTP, and the envelope; None where we do not
+            have the station any more.
+        """
+        identity, version, *rest = body
+        station = self._here.get(identity)
+        if station is None or station.version != version:
+            return None
+        message = Posted.from_body(rest)
+        try:
+            reply = await station.hear(message)
+            return 200, reply.decode()
+        except SoapFault as fault:
+            return fault.status, write_fault(fault, message.envelope).decode()
+
+    def station(self, handshake: Handshake, of: Service) -> SoapStation:
+        """
+        The station that a message came from.
+        """
+        station = self._here.get(handshake.identity)
+        if station is not None and station.version is of.version:
+            return station
         station = SoapStation(handshake, of, self)
         self._here[station.identity] = station
         self.router.connected(station)
@@ -618,8 +711,17 @@ class SoapResource(Resource):
         envelope = station = None
         try:
             envelope = parse(data, charset)
-            station = self._sender(request, envelope)
-            return 200, await station.answer(envelope, data)
+            of = service_of(envelope)
+            handshake = self._admitted(request, envelope)
+            message = Posted(
+                envelope, data, charset, handshake.address, _url_of(request)
+            )
+            relaying = self._stations.relay(handshake.identity, of, message)
+            relayed = relaying and await relaying
+            if relayed:
+                return relayed
+            station = self._stations.station(handshake, of)
+            return 200, await station.hear(message)
         except SoapFault as fault:
             if station is None:
                 self._note_attempt(request, fault, envelope)
@@ -628,22 +730,17 @@ class SoapResource(Resource):
             self.log.failure("while answering a message")
             return 500, write_fault(internal_error(), envelope)
 
-    def _sender(self, request: Request, envelope: Envelope) -> SoapStation:
+    def _admitted(self, request: Request, envelope: Envelope) -> Handshake:
         """
-        The station that a message came from.
-
-        @raise SoapFault: it is for no service of ours, or the station may
-            not connect.
+        @raise SoapFault: the station may not connect.
         """
-        of = service_of(envelope)
         handshake = _handshake(request, envelope)
         try:
             check_names(handshake.identity)
-            station = self._stations.station(handshake, of)
+            self._stations.admit(handshake)
         except Refused as e:
             raise _fault_of_refusal(e) from e
-        station.heard(handshake.address, envelope, _url_of(request))
-        return station
+        return handshake
 
     def _note_attempt(
         self,

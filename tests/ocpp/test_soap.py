@@ -105,17 +105,6 @@ class PropertyTests(SynchronousTestCase):
         self.assertEqual(read_answer(replied, of, call), answer)
         _definition(of).assertValid(replied.body)
 
-
-def _definition(of: Service, made: dict[str, Any] = {}) -> Any:  # noqa: B006
-    if of.namespace not in made:
-        root = etree.fromstring(wsdl(of.version, "http://x/", of.name))
-        schema = root.find(".//{http://www.w3.org/2001/XMLSchema}schema")
-        made[of.namespace] = etree.XMLSchema(
-            etree.fromstring(etree.tostring(schema))
-        )
-    return made[of.namespace]
-
-
     @settings(max_examples=200, deadline=None)
     @given(st.data())
     def test_older_versions(self, data: st.DataObject) -> None:
@@ -123,7 +112,9 @@ def _definition(of: Service, made: dict[str, Any] = {}) -> Any:  # noqa: B006
         The same of 1.2 and 1.5; what our schemas of them allow is what their
         definitions allow.
         """
-        of = data.draw(st.sampled_from([s for s in SERVICES if s.version != V16]))
+        of = data.draw(
+            st.sampled_from([s for s in SERVICES if s.version != V16])
+        )
         action = data.draw(st.sampled_from(sorted(of.requests)))
         if (of.version, action) == (V12, "MeterValues"):
             # Its value is a number, and a text in our vocabulary.
@@ -141,6 +132,16 @@ def _definition(of: Service, made: dict[str, Any] = {}) -> Any:  # noqa: B006
         replied = parse(write_answer(call, answer, of, sent))
         _definition(of).assertValid(replied.body)
         self.assertEqual(read_answer(replied, of, call), answer)
+
+
+def _definition(of: Service, made: dict[str, Any] = {}) -> Any:  # noqa: B006
+    if of.namespace not in made:
+        root = etree.fromstring(wsdl(of.version, "http://x/", of.name))
+        schema = root.find(".//{http://www.w3.org/2001/XMLSchema}schema")
+        made[of.namespace] = etree.XMLSchema(
+            etree.fromstring(etree.tostring(schema))
+        )
+    return made[of.namespace]
 
 
 class DefinitionTests(SynchronousTestCase):

@@ -18,10 +18,14 @@ from ocpp_tw.ocpp.messages import Payload
 from .soap_world import NOW, Backend, SoapWorld, envelope, reached_at
 
 
-HEARTBEAT = envelope(
-    f"<heartbeatResponse><currentTime>{NOW}</currentTime></heartbeatResponse>",
-    header="<a:RelatesTo>urn:theirs</a:RelatesTo>",
-).decode().partition("\n")[2]
+HEARTBEAT = (
+    envelope(
+        f"<heartbeatResponse><currentTime>{NOW}</currentTime></heartbeatResponse>",
+        header="<a:RelatesTo>urn:theirs</a:RelatesTo>",
+    )
+    .decode()
+    .partition("\n")[2]
+)
 BOOT = (
     "<bootNotificationRequest>"
     "<chargePointVendor>V</chargePointVendor>"
@@ -34,11 +38,15 @@ def booted(status: str) -> str:
     """
     A backend's answer to a boot.
     """
-    return envelope(
-        f"<bootNotificationResponse><status>{status}</status>"
-        f"<currentTime>{NOW}</currentTime><interval>1000</interval>"
-        "</bootNotificationResponse>"
-    ).decode().partition("\n")[2]
+    return (
+        envelope(
+            f"<bootNotificationResponse><status>{status}</status>"
+            f"<currentTime>{NOW}</currentTime><interval>1000</interval>"
+            "</bootNotificationResponse>"
+        )
+        .decode()
+        .partition("\n")[2]
+    )
 
 
 FAULT = (
@@ -112,7 +120,9 @@ class EnvelopeTests(SoapWorld):
         self.post(envelope(BOOT.replace(">V<", f">{'V' * 21}<")))
         known = self.router.fleet.known("CP1")
         self.assertEqual(known.boot["chargePointModel"], "M")  # type: ignore[index]
-        self.assertEqual((known.boot_status, known.violations), ("Accepted", 1))
+        self.assertEqual(
+            (known.boot_status, known.violations), ("Accepted", 1)
+        )
         self.clock.advance(2999)
         self.assertEqual(len(list(self.router.stations())), 1)
 
@@ -236,9 +246,7 @@ class EnvelopeTests(SoapWorld):
         fault = envelope(FAULT.format("Receiver", "NotSupported"))
         self.courier.answers.append(fault)
         self.courier.status = 500
-        failed = self.failureResultOf(
-            self.call("ClearCache", {}), CallFailed
-        )
+        failed = self.failureResultOf(self.call("ClearCache", {}), CallFailed)
         self.assertEqual(failed.value.code, "NotSupported")
 
     def test_not_over_soap(self) -> None:
