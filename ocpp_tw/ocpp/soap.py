@@ -180,6 +180,8 @@ def parse(data: bytes, charset: str | None = None) -> Envelope:
 
 
 def _document(data: bytes, charset: str | None) -> Element:
+    # Before a declaration there must be none, and some stations send one.
+    data = data.lstrip(b" \t\r\n")
     try:
         root = etree.fromstring(data, _parser(data, charset))
     except (etree.XMLSyntaxError, ValueError, LookupError) as e:
@@ -198,15 +200,23 @@ def _parser(data: bytes, charset: str | None) -> etree.XMLParser:
         b"\xff\xfe",
         b"\xfe\xff",
     )
-    return etree.XMLParser(
-        encoding=None if says_itself else charset,
-        resolve_entities=False,
-        load_dtd=False,
-        no_network=True,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
+    try:
+        return etree.XMLParser(
+            encoding=None if says_itself else charset, **_CAREFUL
+        )
+    except LookupError:
+        # A charset that nobody knows says nothing.
+        return etree.XMLParser(**_CAREFUL)
+
+
+_CAREFUL: Mapping[str, Any] = {
+    "resolve_entities": False,
+    "load_dtd": False,
+    "no_network": True,
+    "huge_tree": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
 
 
 def _envelope(body: Element, header: Element | None) -> Envelope:

@@ -12,6 +12,7 @@ commanded at the address it gives in C{From}, or that an operator gave.
 
 from __future__ import annotations
 
+import re
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
@@ -690,13 +691,13 @@ class SoapResource(Resource):
 
         @raise _NoMessage: it is too large, or something else.
         """
-        media_type, charset = _media_type(request.getHeader("content-type"))
+        media_type, charset = _media_type(_header(request, b"content-type"))
         if media_type not in _CONTENT_TYPES:
             raise _NoMessage(415, f"send {CONTENT_TYPE}")
         most = self._stations.rules.message_size
         assert request.content is not None
         data = request.content.read(most + 1)
-        encoding = (request.getHeader("content-encoding") or "").lower()
+        encoding = _header(request, b"content-encoding").lower()
         if encoding in ("gzip", "x-gzip", "deflate"):
             data = _inflated(data, most + 1)
         elif encoding not in ("", "identity"):
@@ -797,7 +798,7 @@ def _handshake(request: Request, envelope: Envelope) -> Handshake:
         raise SoapFault(
             "Sender", "IdentityMismatch", "there is no chargeBoxIdentity"
         )
-    username, password = credentials(request.getHeader("authorization") or "")
+    username, password = credentials(_header(request, b"authorization"))
     transport = getattr(request.channel, "transport", None)
     certificate = getattr(transport, "getPeerCertificate", lambda: None)
     return Handshake(
@@ -822,17 +823,30 @@ def _url_of(request: Request) -> str:
     Where we were reached, without the query.
     """
     scheme = "https" if request.isSecure() else "http"
-    host = (request.getHeader("host") or "localhost")[:255]
+    host = _header(request, b"host")
+    if not _HOST.fullmatch(host):
+        host = "localhost"
     path = request.path.decode("latin-1")[:500]
     return f"{scheme}://{host}{path}"
 
 
+#: A host, and perhaps a port.
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
+
+
+def _header(request: Request, name: bytes) -> str:
+    """
+    A header of any octets; '' where there is none.
+    """
+    return (request.getHeader(name) or b"").decode("latin-1")
+
+
 @lru_cache(64)
-def _media_type(header: str | None) -> tuple[str, str | None]:
+def _media_type(header: str) -> tuple[str, str | None]:
     """
     >>> _media_type('Text/XML;charset="UTF-8"; action="/Heartbeat"')
     ('text/xml', 'utf-8')
-    >>> _media_type(None)
+    >>> _media_type("")
     ('', None)
     """
     if not header:

@@ -121,11 +121,38 @@ class MessageTests(SoapWorld):
             'Application/SOAP+XML;charset="UTF8";action="/Heartbeat"',
             "text/xml",
             "application/xml; charset=nonsense",
+            "text/xml; charset='utf-8'",
         ):
             answer = self.post(
                 envelope(), headers={"Content-Type": content_type}
             )
             self.assertEqual(answer.status, 200, content_type)
+            bare = envelope().partition(b"\n")[2]
+            answer = self.post(bare, headers={"Content-Type": content_type})
+            self.assertEqual(answer.status, 200, content_type)
+
+    def test_blanks(self) -> None:
+        """
+        Blanks before the declaration are forgiven.
+        """
+        self.assertEqual(self.post(b"\r\n" + envelope()).status, 200)
+
+    def test_expect(self) -> None:
+        """
+        A client that asks whether it may send, and then sends in chunks, is
+        answered.
+        """
+        message = envelope()
+        transport = self.connect()
+        transport.protocol.dataReceived(
+            b"POST /Ocpp HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        self.assertIn(b"100 Continue", transport.value())
+        transport.protocol.dataReceived(
+            b"%x\r\n%b\r\n0\r\n\r\n" % (len(message), message)
+        )
+        self.assertIn(b"heartbeatResponse", transport.value())
 
     def test_charset(self) -> None:
         """
