@@ -153,6 +153,10 @@ class Known:
     @ivar connections: how many it has had since the start.
     @ivar silences: how many commands in a row it did not answer, on this
         connection.
+    @ivar protocol: JSON or SOAP.
+    @ivar reached_at: where a station that speaks SOAP says that it is reached.
+    @ivar heartbeat: how often a station that speaks SOAP is to be heard of, in
+        seconds; None where it has not booted yet.
     @ivar boot_status: what its last BootNotification was answered with.
     @ivar greeted: whether it may be sent commands, on this connection.
     @ivar reports: the last of each other notification, by action.
@@ -160,8 +164,11 @@ class Known:
 
     identity: str
     version: str = ""
+    protocol: str = ""
     account: str = ""
     address: str = ""
+    reached_at: str = ""
+    heartbeat: float | None = None
     settings: Settings = field(factory=Settings)
     station: IStation | None = None
     connected_at: float | None = None
@@ -213,8 +220,11 @@ class Known:
         return {
             "identity": self.identity,
             "version": self.version or None,
+            "protocol": self.protocol or None,
             "account": self.account or None,
             "address": self.address or None,
+            "reachedAt": self.reached_at or None,
+            "heartbeatInterval": self.heartbeat,
             "connected": self.station is not None,
             "connectedAt": _iso_or_none(self.connected_at),
             "disconnectedAt": _iso_or_none(self.disconnected_at),

@@ -426,6 +426,10 @@ def known_from(kept: Mapping[str, Any]) -> Known:
         version=kept["version"] or "",
         account=kept["account"] or "",
         address=kept["address"] or "",
+        # Older files do not have these.
+        protocol=kept.get("protocol") or "",
+        reached_at=kept.get("reachedAt") or "",
+        heartbeat=kept.get("heartbeatInterval"),
         settings=evolve(settings, registered=kept["registered"]),
         connected_at=_seconds(kept["connectedAt"]),
         disconnected_at=_seconds(kept["disconnectedAt"]),

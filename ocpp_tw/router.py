@@ -148,6 +148,10 @@ LANES = {
 }
 
 
+#: What the backend's C{answer} is.
+Asking = Callable[[IStation, Call], Any]
+
+
 class ILiveStation(IStation):
     """
     An L{IStation}, and what the router keeps with it.
@@ -350,6 +354,7 @@ class Router:
         known = station.known = self.fleet.seen(identity)
         known.station = station
         known.version = station.version
+        known.protocol = getattr(station, "protocol", "JSON")
         known.account = station.account
         known.address = station.address
         known.connected_at = self._seconds()
@@ -413,11 +418,12 @@ class Router:
     # A station's Calls
 
     def answer(
-        self, station: ILiveStation, call: Call
+        self, station: ILiveStation, call: Call, ask: Asking | None = None
     ) -> Payload | Deferred[Payload]:
         """
         Answer a Call of a station.
 
+        @param ask: asks the backend in another way than by C{answer}.
         @raise CallFailed: to answer with this CallError instead.
         """
         now = station.asked_at = station.last_seen
@@ -435,7 +441,7 @@ class Router:
         if known.settings.registration != "Accepted":
             return self._hold_off(known, call, now)
         engaged = self._engaged
-        answer: Any = engaged.backend.answer(station, call)
+        answer: Any = (ask or engaged.backend.answer)(station, call)
         if answer.__class__ is dict:
             if not lane.is_response(answer):
                 self._disown(station, call, lane, answer)

@@ -367,7 +367,7 @@ class SOAP:
     heartbeat_interval: float = setting(
         Duration("s", 1, 86400),
         300.0,
-        "The interval of a station that has not booted since we started.",
+        "The interval of a station that has never booted here.",
     )
     message_size: int = setting(
         Size(1024, 2**20),

@@ -22,6 +22,7 @@ from .docs import Docs
 from .rest import API
 from .soap import SoapResource, SoapRules, SoapStations
 from .soap_addresses import Allowed
+from .soap_post import Courier
 from .websocket import StationFactory, StationResource
 
 
@@ -237,6 +238,7 @@ class Front:
             seconds that took.
         """
         self._router = router
+        self._reactor = reactor
         self._stations = StationFactory(
             router, reactor, config.stations.message_size
         )
@@ -280,6 +282,12 @@ class Front:
         """
         self._api.about.workers = count
 
+    async def relayed(self, body: Any) -> Any:
+        """
+        Answer a message over SOAP that came to another worker.
+        """
+        return await self._soap.relayed(body)
+
     def show_metrics(self, text: Callable[[], Awaitable[bytes]]) -> None:
         """
         Show figures, in the format of Prometheus.
@@ -292,6 +300,7 @@ class Front:
         """
         stations = config.stations
         door = self._api.door.prepare(config)
+        courier = Courier(self._reactor, config.tls.client_ca)
 
         def replace() -> None:
             door()
@@ -304,6 +313,7 @@ class Front:
             self._stations.ping_interval = stations.ping_interval
             self._stations.call_timeout = stations.call_timeout
             self._soap.rules = _soap_rules(config)
+            self._soap.courier = courier
             self.site.timeOut = config.server.timeout
             self._root.pages = File(config.server.pages)
             self._api.about.backend = config.backend.name

@@ -281,7 +281,7 @@ def _charge_point(known: Known) -> dict[str, Any]:
         "Identity": known.identity,
         "Address": known.address,
         "Connection": station and _connection(station),
-        "Protocol": getattr(station, "protocol", "JSON"),
+        "Protocol": known.protocol or "JSON",
         "Version": known.version or None,
         "Account": known.account or None,
         "Connected": station is not None,

@@ -97,6 +97,10 @@ _SETTINGS: dict[str, Schema] = {
         "maximum": 86400,
     },
     "timeZone": {**TEXT_OR_NULL, "examples": ["Europe/Berlin"]},
+    "endpoint": {
+        "type": ["string", "null"],
+        "pattern": r"^https?://[A-Za-z0-9._:-]+(/[!-~]{0,500})?$",
+    },
     "note": {"type": "string", "maxLength": 2000},
 }
 
@@ -172,8 +176,11 @@ SHAPES: Mapping[str, Schema] = {
     "Station": shape(
         identity=TEXT,
         version=TEXT_OR_NULL,
+        protocol={"enum": ["JSON", "SOAP", None]},
         account=TEXT_OR_NULL,
         address=TEXT_OR_NULL,
+        reachedAt=TEXT_OR_NULL,
+        heartbeatInterval={"type": ["number", "null"]},
         connected=FLAG,
         connectedAt=TIME_OR_NULL,
         disconnectedAt=TIME_OR_NULL,
