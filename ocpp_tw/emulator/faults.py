@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from ..errors import BadRequest
-from .chargepoint import Line
+from .station import Line
 from .websocket import ChargePointProtocol, Connection, masked_frame
 
 

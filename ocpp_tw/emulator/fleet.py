@@ -16,12 +16,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from ..errors import BadConfig
-from .chargepoint import ChargePoint, Line
+from .chargepoint import ChargePoint
 from .config import ConnectorConfig, StationConfig
 from .connector import CHARGING
 from .findings import Findings
 from .keys import Given
 from .sessions import RandomSessions, Rates
+from .station import Line
 from .tally import Tally
 from .websocket import Lines
 

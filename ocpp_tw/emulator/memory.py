@@ -16,10 +16,11 @@ from .transactions import Message, Transaction
 
 
 if TYPE_CHECKING:
-    from .chargepoint import ChargePoint
+    from .charging import Charging
+    from .station import Station
 
 
-def of(station: ChargePoint) -> dict[str, Any]:
+def of(station: Station) -> dict[str, Any]:
     """
     What is to be kept.
     """
@@ -60,7 +61,7 @@ def of(station: ChargePoint) -> dict[str, Any]:
     }
 
 
-def recall(station: ChargePoint, kept: Mapping[str, Any]) -> None:
+def recall(station: Charging, kept: Mapping[str, Any]) -> None:
     """
     Make a charge point what it was.
 
@@ -87,7 +88,7 @@ def recall(station: ChargePoint, kept: Mapping[str, Any]) -> None:
     _recall_messages(station, kept)
 
 
-def _recall_messages(station: ChargePoint, kept: Mapping[str, Any]) -> None:
+def _recall_messages(station: Charging, kept: Mapping[str, Any]) -> None:
     transactions = [Transaction(**t) for t in kept.get("transactions", ())]
     for message in kept.get("messages", ()):
         place = message.pop("transaction")

@@ -16,7 +16,7 @@ from twisted.internet.task import deferLater
 
 from ..errors import OCPPError
 from ..ocpp.messages import BadFrame, Call, CallError, CallResult, parse
-from .chargepoint import ChargePoint, Files, Habits, Line
+from .chargepoint import ChargePoint
 from .clock import FastClock, iso
 from .config import ConnectorConfig, StationConfig
 from .faults import Faults
@@ -24,6 +24,7 @@ from .keys import Given
 from .meter import Vehicle
 from .scenario import Check, Operator, Scenario, Step, fill_in, no_operator
 from .scenario_files import FileServer
+from .station import Files, Habits, Line
 from .websocket import Backoff, Lines
 
 

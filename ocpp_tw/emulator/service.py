@@ -13,9 +13,10 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from ..errors import BadConfig, Conflict
-from .chargepoint import ChargePoint, Line
+from .chargepoint import ChargePoint
 from .config import StationConfig, read_folders
 from .state import State
+from .station import Line
 from .websocket import Lines
 
 

@@ -232,7 +232,7 @@ class SoapConversation:
 
 class SoapConnection:
     """
-    What leads a station to its central system; see L{chargepoint.Line}.
+    What leads a station to its central system; see L{station.Line}.
 
     @ivar address: where the station is reached; empty before it listens.
     @ivar attempts: how many attempts have failed, one after another.

@@ -47,8 +47,9 @@ from twisted.python.failure import Failure
 from ..errors import BadConfig
 from ..ocpp.versions import Version
 from ..peer import BLIND, Peer, Witness
-from .chargepoint import ChargePoint, Line
+from .chargepoint import ChargePoint
 from .security import safe_of
+from .station import Line
 
 
 GOING_AWAY = 1001
