@@ -7,12 +7,13 @@ What a central system may ask of it is in L{operations}.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from zlib import crc32
 
 from twisted.internet.defer import Deferred
 
-from ..errors import OCPPError, StationNotConnected
+from ..errors import BadRequest, OCPPError, StationNotConnected
 from ..ocpp.messages import Call, Payload
 from ..peer import Answer
 from . import memory
@@ -22,6 +23,7 @@ from .config import ConnectorConfig
 from .connector import (
     AVAILABLE,
     FAULTED,
+    FINISHING,
     PREPARING,
     RESERVED,
     UNAVAILABLE,
@@ -43,6 +45,9 @@ BOOT_AGAIN = 60
 
 #: How long a soft reset waits for what it still has to say, in seconds.
 PATIENCE = 5.0
+
+#: The longest idTag, in characters (section 7.28).
+LONGEST_TAG = 20
 
 
 class ChargePoint(Charging):
@@ -95,7 +100,7 @@ class ChargePoint(Charging):
         self._peer = peer
         self.registration = ""
         self.plan_ping()
-        self.spawn(self._boot())
+        self.spawn(self.boot())
 
     def disconnected(self) -> None:
         """
@@ -134,7 +139,10 @@ class ChargePoint(Charging):
             },
         }
 
-    async def _boot(self) -> None:
+    async def boot(self) -> None:
+        """
+        Register with the central system.
+        """
         peer = self._peer
         try:
             answer = await self.ask(
@@ -142,9 +150,8 @@ class ChargePoint(Charging):
             )
         except StationNotConnected:
             return
-        except OCPPError as e:
-            self.findings.note("BootNotification", str(e))
-            answer = {}
+        except OCPPError:
+            answer = {"status": self.registration}
         if peer is self._peer:
             self._registered(answer)
 
@@ -155,13 +162,19 @@ class ChargePoint(Charging):
         interval = answer.get("interval")
         if not isinstance(interval, int) or not 0 < interval <= 86400 * 30:
             interval = 0
-        self.registration = str(answer.get("status", ""))
+        before, self.registration = (
+            self.registration,
+            str(answer.get("status", "")),
+        )
         if self.registration != "Accepted":
             self.agenda.after(interval or BOOT_AGAIN, "boot")
             return
         if interval:
             self.keys.put("HeartbeatInterval", str(interval))
-        self._begin()
+        if before == "Accepted":
+            self.plan_heartbeat()
+        else:
+            self._begin()
 
     def _begin(self) -> None:
         """
@@ -187,12 +200,19 @@ class ChargePoint(Charging):
             self.agenda.forget("heartbeat")
 
     def _do_boot(self, number: int) -> None:
-        self.spawn(self._boot())
+        self.spawn(self.boot())
 
     def _do_heartbeat(self, number: int) -> None:
-        self.tell("Heartbeat", {})
-        self.skew = 0.0
+        self.spawn(self.beat())
         self.plan_heartbeat()
+
+    async def beat(self) -> None:
+        """
+        Heartbeat; its answer sets the clock right.
+        """
+        with suppress(OCPPError):
+            await self.ask("Heartbeat", {}, triggered=True)
+            self.skew = 0.0
 
     def plan_ping(self) -> None:
         interval = self.keys.number("WebSocketPingInterval")
@@ -219,6 +239,8 @@ class ChargePoint(Charging):
             raise Impossible(f"connector {number} is plugged in already")
         connector.plugged = True
         connector.meter.plug(vehicle or random_vehicle(self.random), self.now)
+        if not self.powered:
+            return
         if connector.transaction is not None:
             connector.held = False
             self.charge(connector)
@@ -238,14 +260,14 @@ class ChargePoint(Charging):
             raise Impossible(f"connector {number} is not plugged in")
         connector.plugged = False
         self.agenda.forget("finish", number)
-        if connector.transaction is not None:
+        if connector.transaction is not None and self.powered:
             if self.keys.flag("StopTransactionOnEVSideDisconnect"):
                 self.stop(connector, "EVDisconnected")
             else:
                 connector.held = True
                 self.charge(connector)
         connector.meter.unplug(self.now)
-        if connector.transaction is None:
+        if connector.transaction is None and self.powered:
             self.rest(connector)
 
     async def present_tag(self, id_tag: str, number: int | None = None) -> str:
@@ -253,8 +275,15 @@ class ChargePoint(Charging):
         Somebody holds a tag to the reader.
 
         @return: the status of the tag's authorization; or C{Stopped}.
-        @raise Impossible: no connector is free.
+        @raise Impossible: no connector is free, or there is no power.
+        @raise BadRequest: that is no idTag.
         """
+        if not 0 < len(id_tag) <= LONGEST_TAG:
+            raise BadRequest(
+                f"idTag: it is not a text of 1 to {LONGEST_TAG} characters"
+            )
+        if not self.powered:
+            raise Impossible(f"{self.identity} has no power")
         connector = self._meant(id_tag, number)
         transaction = connector.transaction
         if transaction is not None:
@@ -275,7 +304,11 @@ class ChargePoint(Charging):
             transaction = connector.transaction
             if transaction and same_tag(transaction.id_tag, id_tag):
                 return connector
-        for status in (PREPARING, AVAILABLE, RESERVED):
+        for connector in connectors:
+            mine = self.reservations.of(connector.number)
+            if connector.status == RESERVED and mine and mine.is_for(id_tag):
+                return connector
+        for status in (PREPARING, AVAILABLE, RESERVED, FINISHING):
             for connector in connectors:
                 if connector.status == status:
                     return connector
@@ -359,9 +392,7 @@ class ChargePoint(Charging):
         """
         Something breaks.
         """
-        connector = (
-            self.connectors[number] if not number else (self.connector(number))
-        )
+        connector = self._any_connector(number)
         connector.meter.switch(False, self.now)
         if connector.status != FAULTED:
             connector.before = connector.status
@@ -371,19 +402,19 @@ class ChargePoint(Charging):
         """
         It works again.
         """
-        connector = (
-            self.connectors[number] if not number else (self.connector(number))
-        )
+        connector = self._any_connector(number)
         if connector.status != FAULTED:
             raise Impossible(f"connector {number} is not Faulted")
-        before, connector.before = connector.before, None
+        before, connector.before = connector.before or AVAILABLE, None
         if connector.transaction is not None:
             self.charge(connector)
-        elif before is not None and number:
-            self.become(connector, before)
-            self.rest(connector)
+        elif number:
+            self.become(connector, self._resting_status(connector, before))
         else:
             self.become(connector, connector.idle_status)
+
+    def _any_connector(self, number: int) -> Connector:
+        return self.connector(number) if number else self.connectors[0]
 
     # Power and the cable to the central system
 
@@ -397,6 +428,8 @@ class ChargePoint(Charging):
         self.agenda.clear()
         for connector in self.connectors.values():
             connector.meter.switch(False, self.now)
+            connector.id_tag = connector.profile = None
+            connector.starting = False
         self.save()
         if self.line is not None:
             self.line.cut()
@@ -408,17 +441,19 @@ class ChargePoint(Charging):
         if self.powered:
             raise Impossible(f"{self.identity} has power already")
         self.powered = True
-        for connector in self.connectors.values():
-            connector.id_tag = connector.profile = None
-            connector.starting = False
+        for number, connector in self.connectors.items():
             if connector.transaction is not None:
                 self.stop(connector, "PowerLoss")
+            elif number:
+                self.rest(connector)
         self.reboot()
 
     def reboot(self) -> None:
         """
         Start again, and connect again.
         """
+        if not self.powered:
+            return
         self._rebooted = True
         for connector in self.connectors.values():
             connector.told = None

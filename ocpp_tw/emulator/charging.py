@@ -29,6 +29,8 @@ from .transactions import Message, Transaction
 #: How many samples of a transaction go into its StopTransaction.
 MOST_DATA = 500
 
+DAY = 86400
+
 
 class Charging(Occupancy):
     """
@@ -79,20 +81,28 @@ class Charging(Occupancy):
 
     def learn(self, id_tag: str, info: object) -> None:
         """
-        Keep in the cache what the central system said of a tag.
+        Keep in the cache what the central system said of a tag; or say that
+        the local list says something else (section 3.5.1).
         """
-        if (
-            isinstance(info, dict)
-            and self.keys.flag("AuthorizationCacheEnabled")
-            and self.local_list.get(id_tag, self.now) is None
-        ):
+        if not isinstance(info, dict):
+            return
+        listed = None
+        if self.keys.flag("LocalAuthListEnabled"):
+            listed = self.local_list.get(id_tag, self.now)
+        if listed is not None:
+            if is_valid(listed, self.now) != is_valid(info, self.now):
+                status = self.status_of(self.connectors[0])
+                error = {"errorCode": "LocalListConflict"}
+                self.tell("StatusNotification", {**status, **error})
+        elif self.keys.flag("AuthorizationCacheEnabled"):
             self.cache.keep(id_tag, info)
+            self.save()
 
     # Transactions (sections 4.8 and 4.10)
 
     def _start(self, connector: Connector, id_tag: str) -> None:
         now, number = self.now, connector.number
-        connector.meter.advance(now)
+        self._read_meters()
         reservation = self.reservations.usable(
             number, id_tag, connector.parent
         )
@@ -142,6 +152,7 @@ class Charging(Occupancy):
             self.become(connector, PREPARING)
         self._keep_data(connector, "Transaction.Begin")
         self.charge(connector)
+        self._share()
         self.plan_sample(number)
         self.save()
         self.flush()
@@ -151,8 +162,9 @@ class Charging(Occupancy):
         Let energy flow in a transaction, or not; and say so.
         """
         transaction, now = connector.transaction, self.now
-        is_broken = connector.status == FAULTED and connector.before
-        if transaction is None or is_broken:
+        # A fault, or an operator's hand.
+        is_interrupted = connector.before is not None
+        if transaction is None or is_interrupted:
             return
         connector.meter.advance(now)
         withheld = self._withholds(connector, transaction)
@@ -192,6 +204,9 @@ class Charging(Occupancy):
             now,
             connector.meter.supply,
             *connector.course,
+            sharing=sum(
+                c.transaction is not None for c in self.connectors.values()
+            ),
         )
 
     def _plan_limit(
@@ -226,6 +241,22 @@ class Charging(Occupancy):
                 self.charge(connector)
         self.save()
 
+    def _read_meters(self) -> None:
+        """
+        What was taken until now was taken with the limits until now.
+        """
+        if self.profiles:
+            for connector in self.connectors.values():
+                connector.meter.advance(self.now)
+
+    def _share(self) -> None:
+        """
+        There are more or fewer transactions that share a limit.
+        """
+        if any(i.profile.purpose == profiles.MAX for i in self.profiles):
+            for connector in self.connectors.values():
+                self.charge(connector)
+
     def stop(
         self, connector: Connector, reason: str, id_tag: str | None = None
     ) -> None:
@@ -237,17 +268,21 @@ class Charging(Occupancy):
         """
         transaction = connector.transaction
         assert transaction is not None
+        self._read_meters()
         connector.meter.switch(False, self.now)
         self._keep_data(connector, "Transaction.End")
         self.conclude(connector, transaction, reason, id_tag)
         connector.transaction = None
         connector.held = False
+        if connector.status != FAULTED:
+            connector.before = None
         connector.meter.limit = unlimited
         for what in ("sample", "limit"):
             self.agenda.forget(what, connector.number)
         self.profiles = profiles.clear(
             self.profiles, connector=connector.number, purpose=profiles.TX
         )
+        self._share()
         if self.powered:
             self._land(connector)
 
@@ -339,6 +374,19 @@ class Charging(Occupancy):
         self.save()
         self.flush()
 
+    def tell_meter_values(self, connector: Connector) -> None:
+        """
+        Say what the meter shows, since somebody asks.
+        """
+        wanted = self.keys.members("MeterValuesSampledData")
+        values = self.meter_values(connector, wanted, "Trigger")
+        payload = {"connectorId": connector.number, "meterValue": values}
+        _, id = connector.course
+        if id is not None:
+            payload["transactionId"] = id
+        if values:
+            self.tell("MeterValues", payload, triggered=True)
+
     def _keep_data(self, connector: Connector, context: str) -> None:
         """
         Keep a sample for the transaction's StopTransaction.
@@ -353,8 +401,10 @@ class Charging(Occupancy):
     def plan_aligned(self) -> None:
         interval = self.keys.number("ClockAlignedDataInterval")
         if interval and not self.leaving:
-            now = self.now
-            self.agenda.at(now - now % interval + interval, "aligned")
+            # Intervals are counted from midnight (section 9.1.7).
+            into_day = self.now % DAY
+            after = min(into_day - into_day % interval + interval, DAY)
+            self.agenda.after(after - into_day, "aligned")
         else:
             self.agenda.forget("aligned")
 

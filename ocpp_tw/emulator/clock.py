@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..ocpp.times import write_time
@@ -76,6 +77,8 @@ class Agenda:
     What one station has to do later, with one timer for all of it.
     """
 
+    log = Logger()
+
     __slots__ = ("_clock", "_do", "_due", "_timer")
 
     def __init__(
@@ -141,5 +144,14 @@ class Agenda:
         for _, task in due:
             self._due.pop(task, None)
         for _, task in due:
-            self._do(*task)
+            self._do_safely(task)
         self._arm()
+
+    def _do_safely(self, task: Task) -> None:
+        try:
+            self._do(*task)
+        except Exception:
+            # One that fails is no reason to forget the others.
+            self.log.failure(
+                "{what} of connector {n}", what=task[0], n=task[1]
+            )

@@ -61,6 +61,7 @@ class Faults:
         self._next: deque[str] = deque()
         self._dead: ChargePointProtocol | None = None
         connection.shape = self._send
+        connection.station.findings.provoked = True
 
     def happen(self, name: str, amount: float | None = None) -> None:
         """

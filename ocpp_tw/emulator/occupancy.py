@@ -71,32 +71,38 @@ class Occupancy(Station):
         """
         Give a connector a status, whatever it was: for demonstrations.
         """
-        connector.status = status
-        connector.error = "OtherError" if status == FAULTED else "NoError"
         if connector.transaction is not None:
             connector.held = status == SUSPENDED_EV
             connector.transaction.suspended = status == SUSPENDED_EVSE
             connector.meter.switch(status == CHARGING, self.now)
+            # What has no energy holds until somebody does something.
+            interrupts = status not in IN_TRANSACTION
+            connector.before = connector.status if interrupts else None
+        connector.status = status
+        connector.error = "OtherError" if status == FAULTED else "NoError"
         self._announce(connector)
 
     def rest(self, connector: Connector) -> None:
         """
         Give a connector the status that it has without a transaction.
         """
-        status = self._resting_status(connector)
+        if connector.status == FAULTED:
+            return
+        status = self._resting_status(connector, connector.status)
         if not may_become(connector.status, status) and (
             status != connector.status
         ):
             self.become(connector, AVAILABLE)
         self.become(connector, status)
 
-    def _resting_status(self, connector: Connector) -> str:
-        if connector.status == FAULTED and connector.error != "NoError":
-            return FAULTED
+    def _resting_status(self, connector: Connector, before: str) -> str:
+        """
+        @param before: what it was, without a fault.
+        """
         if not connector.operative or not self.connectors[0].operative:
             return UNAVAILABLE
         if connector.plugged:
-            finished = connector.status in (*IN_TRANSACTION, FINISHING)
+            finished = before in (*IN_TRANSACTION, FINISHING)
             return FINISHING if finished else PREPARING
         if connector.id_tag is not None:
             return PREPARING
@@ -132,19 +138,25 @@ class Occupancy(Station):
         self.save()
         return True
 
+    @property
+    def is_spoken_for(self) -> bool:
+        """
+        Whether what is free is needed for the reservations of any connector.
+        """
+        free = sum(
+            connector.status in (AVAILABLE, PREPARING)
+            for number, connector in self.connectors.items()
+            if number
+        )
+        return 0 < self.reservations.of_any >= free
+
     def _check_reserved(
         self, connector: Connector, id_tag: str, parent: str | None
     ) -> None:
         if self.reservations.usable(connector.number, id_tag, parent):
             return
         mine = self.reservations.of(connector.number)
-        of_any = self.reservations.of(0)
-        free = [
-            c
-            for n, c in self.connectors.items()
-            if n and c.status in (AVAILABLE, PREPARING)
-        ]
-        if mine is not None or (of_any is not None and len(free) <= 1):
+        if mine is not None or self.is_spoken_for:
             raise Impossible(
                 f"connector {connector.number} is reserved for another tag"
             )

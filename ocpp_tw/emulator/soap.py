@@ -273,7 +273,7 @@ class SoapConnection:
         self.address = f"http://{host}:{self._port.getHost().port}/"
 
     def again(self, delay: float = 1.0) -> None:
-        if not self.wanted and self.station.line is not self:
+        if not self.station.powered or self.station.line is not self:
             return
         self.wanted = True
         self.attempts = 0

@@ -6,6 +6,7 @@ what it remembers, and how it says something.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from random import Random
 from typing import Any, Protocol
 
@@ -17,6 +18,8 @@ from twisted.python.failure import Failure
 
 from ..errors import (
     BadRequest,
+    CallFailed,
+    CallTimedOut,
     OCPPError,
     StationNotConnected,
 )
@@ -65,7 +68,7 @@ class Line(Protocol):
 
     def again(self, delay: float = 1.0) -> None:
         """
-        Hang up, and connect again after so many seconds.
+        Hang up, and connect again after so many seconds; if there is power.
         """
 
     def cut(self) -> None:
@@ -274,8 +277,8 @@ class Station:
 
         @param triggered: whether it was asked for, and may be sent before
             the registration is accepted.
-        @raise CallFailed: it answered with a CallError.
-        @raise CallTimedOut: it did not answer.
+        @raise CallFailed: it answered with a CallError; that is a finding.
+        @raise CallTimedOut: it did not answer, the same.
         @raise StationNotConnected: there is no connection, or we are not
             accepted.
         """
@@ -283,7 +286,11 @@ class Station:
         may = self.registration == "Accepted" or triggered
         if peer is None or not may:
             raise StationNotConnected(f"{self.identity} is not online")
-        answer = await peer.call(action, payload)
+        try:
+            answer = await peer.call(action, payload)
+        except (CallFailed, CallTimedOut) as e:
+            self.findings.note(action, str(e))
+            raise
         self.findings.weigh_answer(action, answer)
         return answer
 
@@ -298,12 +305,8 @@ class Station:
     async def _tell(
         self, action: str, payload: Payload, triggered: bool
     ) -> None:
-        try:
+        with suppress(OCPPError):
             await self.ask(action, payload, triggered)
-        except StationNotConnected:
-            pass
-        except OCPPError as e:
-            self.findings.note(action, str(e))
 
     def spawn(self, work: Coroutine[Any, Any, object]) -> None:
         """

@@ -46,8 +46,9 @@ from twisted.python.failure import Failure
 
 from ..errors import BadConfig
 from ..ocpp.versions import Version
-from ..peer import BLIND, Peer, Witness
+from ..peer import Peer, Witness
 from .chargepoint import ChargePoint
+from .findings import Ear
 from .security import safe_of
 from .station import Line
 
@@ -332,7 +333,9 @@ class Lines:
         reactor: Any,
         backoff: Backoff = Backoff(),
         timeout: float = 30.0,
-        witness: Callable[[ChargePoint], Witness] = lambda _: BLIND,
+        witness: Callable[[ChargePoint], Witness] = lambda station: Ear(
+            station.findings
+        ),
     ) -> None:
         self.reactor = reactor
         self.backoff = backoff
@@ -459,7 +462,7 @@ class Connection:
             self._connect()
 
     def again(self, delay: float = 1.0) -> None:
-        if not self.wanted and self.station.line is not self:
+        if not self.station.powered or self.station.line is not self:
             return
         self.wanted = True
         self.attempts = 0

@@ -144,6 +144,22 @@ class StationTests(AtServer):
         self.assertEqual(own, [])
 
 
+    def test_findings(self) -> None:
+        """
+        A frame that is no message, and an answer that nobody waits for, are
+        told at the end; unless we provoked them.
+        """
+        station, connection = self.come()
+        for provoked in (False, True):
+            station.findings.provoked = provoked
+            assert connection.peer is not None
+            connection.peer.frame_received(b"nonsense")
+            connection.peer.frame_received(b'[3,"7",{}]')
+        lines = station.findings.lines()
+        self.assertEqual(len(lines), 2)
+        self.assertIn("nobody waits for this answer", lines[1])
+
+
 class FaultTests(AtServer):
     """
     What goes wrong on the wire, and what comes of it.
