@@ -434,7 +434,10 @@ class Charging(Occupancy):
         )
         if again is not None:
             interval = self.keys.number("TransactionMessageRetryInterval")
-            self.agenda.after(interval * again, "retry")
+            # Who leaves has no time.
+            delay = 1.0 if self.leaving else interval * again
+            self.agenda.after(delay, "retry")
+            return
         drained, self._drained = self._drained, None
         if drained is not None:
             drained.callback(None)

@@ -5,7 +5,7 @@ agenda, which is all the timers of one station in one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -109,6 +109,9 @@ class Agenda:
         When this is due; None if it is not planned.
         """
         return self._due.get((what, number))
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(list(self._due))
 
     def forget(self, what: str, number: int = 0) -> None:
         """

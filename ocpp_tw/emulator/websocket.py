@@ -610,13 +610,16 @@ class Connection:
         return send
 
     def closed(self, protocol: ChargePointProtocol, why: str) -> None:
+        is_current = self._protocol is protocol
+        if is_current:
+            self._protocol = self.peer = None
+            # Who learns now that a Call has failed sees that we are offline.
+            self.station.disconnected()
         if protocol.conversation is not None:
             protocol.conversation.connection_lost(
                 f"the connection is lost: {why}"
             )
-        if self._protocol is protocol:
-            self._protocol = self.peer = None
-            self.station.disconnected()
+        if is_current:
             self.log.info(
                 "{station} disconnected: {why}", station=self.station, why=why
             )

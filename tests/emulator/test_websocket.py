@@ -143,6 +143,42 @@ class StationTests(AtServer):
         ]
         self.assertEqual(own, [])
 
+    def test_leaves_while_the_line_breaks(self) -> None:
+        """
+        A station that leaves, and whose last words are cut off, waits for
+        the next line to say them if it is patient; else it has left.
+        """
+        for patiently in (False, True):
+            self.setUp()
+            station, connection = self.come()
+            self.server.call("CP 1", "RemoteStartTransaction", idTag="X")
+            connection.shape = lambda protocol, frame: None
+            leaving = Deferred.fromCoroutine(station.leave(patiently))
+            self.server.pass_time()
+            self.assertNoResult(leaving)
+            connection.shape = None
+            for link in self.server.router.stations():
+                link.close(1012, "restart")
+            self.server.pass_time()
+            self.assertEqual(leaving.called, not patiently)
+            self.server.pass_time(10)
+            self.successResultOf(leaving)
+            self.assertEqual(list(self.backend.energy), [1])
+
+    def test_leaves_with_what_is_refused(self) -> None:
+        """
+        What is refused is tried again soon by a station that leaves.
+        """
+        station, _ = self.come(TransactionMessageAttempts="3")
+        self.server.call("CP 1", "RemoteStartTransaction", idTag="X")
+        self.backend.answer_StopTransaction = (  # type: ignore
+            lambda payload: 1 / 0
+        )
+        leaving = Deferred.fromCoroutine(station.leave())
+        self.server.pass_time(3)
+        self.successResultOf(leaving)
+        self.assertEqual(self.backend.actions().count("StopTransaction"), 3)
+        self.flushLoggedErrors(ZeroDivisionError)
 
     def test_findings(self) -> None:
         """
