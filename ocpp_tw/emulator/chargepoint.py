@@ -60,8 +60,10 @@ class ChargePoint(Charging):
     # What it remembers
 
     def _furnish(self, kept: Mapping[str, Any]) -> None:
-        keys = kept.get("keys")
-        self.keys = Keys(self.config.keys, keys if _is_texts(keys) else None)
+        self.keys = Keys(
+            self.config.keys, _texts(kept, "keys"), _texts(kept, "over")
+        )
+        self.take_address()
         self.firmware = (
             kept.get("firmware") or self.keys["ChargePointSoftwareVersion"]
         )
@@ -448,6 +450,13 @@ class ChargePoint(Charging):
                 self.rest(connector)
         self.reboot()
 
+    @property
+    def is_rebooting(self) -> bool:
+        """
+        Whether it has not been accepted since it started again.
+        """
+        return self._rebooted
+
     def reboot(self) -> None:
         """
         Start again, and connect again.
@@ -455,6 +464,7 @@ class ChargePoint(Charging):
         if not self.powered:
             return
         self._rebooted = True
+        self.take_address()
         for connector in self.connectors.values():
             connector.told = None
         self.save()
@@ -467,6 +477,7 @@ class ChargePoint(Charging):
 
         @param reason: HardReset or SoftReset.
         """
+        self.note_security("ResetOrReboot", reason)
         for connector in self.connectors.values():
             if connector.transaction is not None:
                 self.stop(connector, reason)
@@ -507,7 +518,13 @@ class ChargePoint(Charging):
 _NO_METER = Meter(Supply(1, 0.0, 1.0))
 
 
-def _is_texts(value: object) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(text, str) for text in value.values()
-    )
+def _texts(kept: Mapping[str, Any], name: str) -> dict[str, str]:
+    """
+    Texts by their names; nothing, where that is something else.
+    """
+    value = kept.get(name)
+    if not isinstance(value, dict):
+        return {}
+    if not all(isinstance(text, str) for text in value.values()):
+        return {}
+    return value

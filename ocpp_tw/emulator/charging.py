@@ -419,6 +419,20 @@ class Charging(Occupancy):
 
     # What waits to be said
 
+    def note_security(self, kind: str, info: str = "") -> None:
+        """
+        SecurityEventNotification, if the security extension is in use; what
+        happens while we are offline is told later.
+        """
+        if not self.keys.number("SecurityProfile"):
+            return
+        payload = {"type": kind, "timestamp": self.stamp()}
+        if info:
+            payload["techInfo"] = info[:255]
+        self.outbox.add(Message("SecurityEventNotification", payload))
+        self.save()
+        self.flush()
+
     def flush(self) -> None:
         """
         Send the messages about transactions that wait.

@@ -253,7 +253,7 @@ def as_json(name: str, station: ChargePoint) -> dict[str, Any]:
     return {
         "name": name,
         "identity": station.identity,
-        "url": station.config.url,
+        "url": station.url,
         "registration": station.registration or None,
         "connected": station.is_connected,
         "powered": station.powered,

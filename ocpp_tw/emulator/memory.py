@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict
 
-from .authorization import LocalList
+from .authorization import AuthorizationCache, LocalList
 from .connector import AVAILABLE, RESERVED, UNAVAILABLE
 from .profiles import TX
 from .transactions import Message, Transaction
@@ -31,6 +31,7 @@ def of(station: Station) -> dict[str, Any]:
     places = {id(t): place for place, t in enumerate(transactions)}
     return {
         "keys": station.keys.changed,
+        "over": station.keys.over,
         "firmware": station.firmware,
         "meters": {
             str(number): connector.meter.energy
@@ -41,6 +42,8 @@ def of(station: Station) -> dict[str, Any]:
             n for n, c in station.connectors.items() if not c.operative
         ],
         "localList": station.local_list.as_json(),
+        "cache": station.cache.as_json(),
+        "certificates": station.security and station.security.as_json(),
         # The profile of a transaction ends with it.
         "profiles": [
             [one.connector, one.payload]
@@ -76,6 +79,12 @@ def recall(station: Charging, kept: Mapping[str, Any]) -> None:
         if number in connectors:
             connectors[number].operative = False
             connectors[number].status = UNAVAILABLE
+    station.cache = AuthorizationCache(kept.get("cache"))
+    if kept.get("certificates"):
+        # Few have any, and they take room.
+        from .security import Safe
+
+        station.security = Safe.read(kept["certificates"])
     if "localList" in kept:
         station.local_list = LocalList(**kept["localList"])
     for number, payload in kept.get("profiles", ()):

@@ -54,6 +54,7 @@ def answer(station: ChargePoint, call: Call) -> Answer:
     schema = REQUESTS[Version.V16, call.action]
     if not schema.is_valid(call.payload):
         station.findings.weigh_call(call.action, call.payload)
+        station.note_security("InvalidMessages", call.action)
         raise refusal(schema.violations(call.payload))
     return operation(station, call.payload)
 

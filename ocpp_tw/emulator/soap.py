@@ -101,7 +101,9 @@ class SoapConversation:
         """
         await self._turn.acquire()
         try:
-            said = as_spoken(self._of.version, action, payload)
+            said = None
+            if action in self._of.requests:
+                said = as_spoken(self._of.version, action, payload)
             if said is None or self._is_told(action, said):
                 return {}
             call = Call(new_message_id(), action, said)
@@ -146,7 +148,7 @@ class SoapConversation:
             call,
             self._of,
             self._station.identity,
-            self._station.config.url,
+            self._station.url,
             connection.address,
         )
         posting = self._posting = Deferred.fromCoroutine(
@@ -352,7 +354,7 @@ class SoapConnection:
             basic = b64encode(f"{self.station.identity}:{key}".encode())
             headers["Authorization"] = f"Basic {basic.decode()}"
         response = await self._client.post(
-            self.station.config.url,
+            self.station.url,
             data=frame,
             headers=headers,
             allow_redirects=False,

@@ -131,6 +131,7 @@ class Station:
         "_random",
         "_rebooted",
         "_seed",
+        "address",
         "agenda",
         "cache",
         "clock",
@@ -156,6 +157,8 @@ class Station:
         "transfers",
     )
 
+    #: Who it is, and where its central system is: as they were at the boot.
+    address: tuple[str, str]
     keys: Keys
     firmware: str
     connectors: dict[int, Connector]
@@ -217,7 +220,25 @@ class Station:
 
     @property
     def identity(self) -> str:
-        return self.config.identity
+        return self.address[0]
+
+    @property
+    def url(self) -> str:
+        """
+        That of its central system, without its identity.
+        """
+        return self.address[1]
+
+    def take_address(self) -> None:
+        """
+        Go by what ChangeConfiguration made of StationIdentity and
+        CentralSystemURL, from now on.
+        """
+        changed, config = self.keys.changed, self.config
+        self.address = (
+            changed.get("StationIdentity", config.identity),
+            changed.get("CentralSystemURL", config.url).rstrip("/"),
+        )
 
     @property
     def random(self) -> Random:
@@ -326,14 +347,3 @@ class Station:
             self.errands[what](number)
         else:
             getattr(self, f"_do_{what}")(number)
-
-    def note_security(self, kind: str, info: str = "") -> None:
-        """
-        SecurityEventNotification, if the security extension is in use.
-        """
-        if self.keys.number("SecurityProfile"):
-            payload = {"type": kind, "timestamp": self.stamp()}
-            self.tell(
-                "SecurityEventNotification",
-                {**payload, "techInfo": info[:255]} if info else payload,
-            )

@@ -355,7 +355,7 @@ class Lines:
         """
         @raise BadConfig: a certificate cannot be used.
         """
-        reactor, url = self.reactor, urlsplit(station.config.url)
+        reactor, url = self.reactor, urlsplit(station.url)
         host, is_tls = url.hostname or "", url.scheme == "wss"
         port = url.port or (443 if is_tls else 80)
         endpoint: IStreamClientEndpoint
@@ -562,7 +562,7 @@ class Connection:
         """
         What the handshake asks for.
         """
-        url = urlsplit(self.station.config.url)
+        url = urlsplit(self.station.url)
         identity = quote(self.station.identity, safe="")
         return ConnectingRequest(
             host=url.hostname,
@@ -641,10 +641,12 @@ def client_tls(station: ChargePoint, host: str) -> Any:
     @raise BadConfig: a certificate cannot be used.
     """
     try:
+        own, others = _own_certificate(station)
         return optionsForClientTLS(
             host,
             trustRoot=_trusted(station),
-            clientCertificate=_own_certificate(station),
+            clientCertificate=own,
+            extraCertificateOptions={"extraCertChain": others},
         )
     except Exception as e:
         raise BadConfig(f"TLS to {host}: {e}") from e
@@ -661,13 +663,18 @@ def _trusted(station: ChargePoint) -> Any:
     return trustRootFromCertificates(roots) if roots else None
 
 
-def _own_certificate(station: ChargePoint) -> PrivateCertificate | None:
+def _own_certificate(
+    station: ChargePoint,
+) -> tuple[PrivateCertificate | None, list[Any]]:
+    """
+    The station's certificate, and those that vouch for it.
+    """
     config = station.config
     safe = station.security
     if safe is not None and safe.chain and safe.key:
         return _private(safe.key_pem(), safe.chain.encode())
     if config.certificate is None:
-        return None
+        return None, []
     key = config.private_key
     return _private(
         b"" if key is None else key.read_bytes(),
@@ -675,14 +682,14 @@ def _own_certificate(station: ChargePoint) -> PrivateCertificate | None:
     )
 
 
-def _private(key: bytes, chain: bytes) -> PrivateCertificate:
+def _private(key: bytes, chain: bytes) -> tuple[PrivateCertificate, list[Any]]:
     """
     @param chain: a certificate, and those that vouch for it, as PEM.
     """
     certificate: PrivateCertificate = PrivateCertificate.loadPEM(
         key + b"\n" + chain
     )
-    return certificate
+    return certificate, [other.original for other in _certificates(chain)[1:]]
 
 
 def _der(certificate: Any) -> bytes:

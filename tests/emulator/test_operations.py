@@ -108,9 +108,13 @@ class CoreTests(SynchronousTestCase):
             for key, value in (
                 ("HeartbeatInterval", "10"),
                 ("HeartbeatInterval", "-1"),
+                ("HeartbeatInterval", "1_0"),
+                ("HeartbeatInterval", " 10"),
                 ("NumberOfConnectors", "3"),
                 ("Nonsense", "3"),
                 ("CentralSystemURL", "ws://localhost/"),
+                ("CentralSystemURL", "http://localhost/"),
+                ("CentralSystemURL", "nonsense"),
                 ("Own", "2"),
             )
         ]
@@ -120,13 +124,34 @@ class CoreTests(SynchronousTestCase):
                 "Accepted",
                 "Rejected",
                 "Rejected",
+                "Rejected",
+                "Rejected",
                 "NotSupported",
                 "RebootRequired",
+                "Rejected",
+                "Rejected",
                 "Accepted",
             ],
         )
         world.pass_time(10)
         self.assertEqual(world.actions(), ["Heartbeat"])
+
+    def test_new_address(self) -> None:
+        """
+        Another central system, or another name, is taken with the reboot.
+        """
+        world = booted()
+        for key, value in (
+            ("CentralSystemURL", "wss://elsewhere:443/x/"),
+            ("StationIdentity", "CP2"),
+        ):
+            answer = world.call("ChangeConfiguration", key=key, value=value)
+            self.assertEqual(answer, {"status": "RebootRequired"})
+        station = world.station
+        self.assertEqual(station.address, ("CP1", "ws://localhost:9220/ocpp"))
+        world.call("Reset", type="Hard")
+        world.pass_time(3)
+        self.assertEqual(station.address, ("CP2", "wss://elsewhere:443/x"))
 
     def test_get_configuration(self) -> None:
         """
