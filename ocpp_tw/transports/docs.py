@@ -84,7 +84,7 @@ class Docs(Resource):
         return super().getChild(path, request)
 
     def render_GET(self, request: IRequest) -> bytes:
-        request.redirect(b"/docs/")
+        request.redirect(b"docs/")
         return b""
 
     @cached_property

@@ -126,9 +126,16 @@ def path_of(route: Route) -> str:
 
 def _error(status: int) -> Json:
     shape = "CallError" if status == 502 else "Error"
+    said = {"error": {"code": status, "message": _ERRORS[status]}}
+    call_error = SHAPES["CallError"]["examples"][0]
     answer: Json = {
         "description": _ERRORS[status],
-        "content": {"application/json": {"schema": named(shape)}},
+        "content": {
+            "application/json": {
+                "schema": named(shape),
+                "example": call_error if status == 502 else said,
+            }
+        },
     }
     if status == 429:
         answer["headers"] = {
@@ -151,8 +158,19 @@ def _operations(
         yield (
             path_of(route),
             method.lower(),
-            _operation(route, method, takes, route.gives or {}),
+            _operation(
+                route, method, _media(takes), _media(route.gives or {})
+            ),
         )
+
+
+def _media(schema: Mapping[str, Any] | None) -> Json | None:
+    """
+    A schema of ours with an example; those of OCPP have theirs.
+    """
+    if schema is None:
+        return None
+    return {"schema": schema, "example": sample(schema)}
 
 
 def _commands(
@@ -166,8 +184,8 @@ def _commands(
         operation = _operation(
             route,
             "POST",
-            components.either(versions, action, "Request"),
-            components.either(versions, action, "Response"),
+            {"schema": components.either(versions, action, "Request")},
+            {"schema": components.either(versions, action, "Response")},
         )
         said = " and ".join(versions)
         operation |= {
@@ -182,8 +200,12 @@ def _commands(
 
 
 def _operation(
-    route: Route, method: str, takes: Mapping[str, Any] | None, gives: Any
+    route: Route, method: str, takes: Json | None, gives: Json | None
 ) -> Json:
+    """
+    @param takes: the body by its schema and an example, None for no body.
+    @param gives: the same of the answer.
+    """
     summary, _, description = _said(route).partition("\n\n")
     operation: Json = {
         "operationId": f"{method.lower()}{_in_camel_case(route.path)}",
@@ -196,9 +218,10 @@ def _operation(
     if description:
         operation["description"] = description.replace("\n", " ")
     if takes is not None:
+        schema = takes["schema"]
         operation["requestBody"] = {
-            "required": bool(takes.get("required") or "$ref" in takes),
-            "content": {"application/json": {"schema": takes}},
+            "required": bool(schema.get("required") or "$ref" in schema),
+            "content": {"application/json": takes},
         }
     schemes = ("basic", "bearer", "session")
     operation["security"] = (
@@ -250,7 +273,7 @@ def _parameters(route: Route) -> Iterator[Json]:
             schema = {"type": "array", "items": schema}
         yield {
             "name": parameter.name,
-            "in": "query",
+            "in": parameter.place,
             "description": parameter.meaning,
             "schema": schema,
         }
@@ -258,10 +281,10 @@ def _parameters(route: Route) -> Iterator[Json]:
         yield from _LIST
 
 
-def _responses(route: Route, method: str, gives: Any) -> Json:
+def _responses(route: Route, method: str, gives: Json | None) -> Json:
     answer: Json = {"description": "It is done."}
     if route.status != 204:
-        answer["content"] = {route.media: {"schema": gives}}
+        answer["content"] = {route.media: gives}
     if route.columns:
         answer["content"]["text/csv"] = {"schema": {"type": "string"}}
     errors = {*_ALWAYS, *route.errors}
@@ -274,7 +297,7 @@ def _responses(route: Route, method: str, gives: Any) -> Json:
         **{
             str(status): {
                 "description": "It waits.",
-                "content": {route.media: {"schema": schema}},
+                "content": {route.media: _media(schema)},
             }
             for status, schema in route.others.items()
         },
@@ -370,6 +393,57 @@ def modern(schema: Any, local: Mapping[str, str]) -> Any:
         elif made.get(exclusive) is False:
             del made[exclusive]
     return made
+
+
+#: What members of ours are for example, by their names.
+_OF_NAME: Mapping[str, Any] = {
+    "action": "Reset",
+    "address": "10.0.0.5:5123",
+    "call": '[2,"19223201","Heartbeat",{}]',
+    "csChargingProfiles": {"chargingProfileId": 1},
+    "idTag": "A1B2C3D4",
+    "identity": "CP1",
+    "message": "idTag must have at most 20 characters.",
+    "method": "POST",
+    "name": "ada",
+    "next": None,
+    "path": "$.idTag",
+    "payload": {"type": "Soft"},
+    "reply": '[3,"19223201",{"currentTime":"2026-11-22T10:00:00Z"}]',
+    "role": "viewer",
+    "rule": "maxLength",
+    "url": "ws://localhost:9220/ocpp",
+    "version": "1.6",
+}
+
+
+def sample(schema: Mapping[str, Any], name: str = "") -> Any:
+    """
+    A value of a schema of ours, with all its members.
+
+    >>> sample({"type": "object", "properties": {"idTag": {"type": "string"},
+    ...         "energy": {"type": ["number", "null"]}}})
+    {'idTag': 'A1B2C3D4', 'energy': 1}
+    """
+    if "$ref" in schema:
+        return sample(SHAPES[schema["$ref"].rpartition("/")[2]], name)
+    if "examples" in schema:
+        return schema["examples"][0]
+    if "const" in schema:
+        return schema["const"]
+    if name in _OF_NAME and "enum" not in schema:
+        return _OF_NAME[name]
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        return sample({**schema, "type": kind[0]}, name)
+    if kind == "object":
+        members = schema.get("properties", {})
+        return {inner: sample(of, inner) for inner, of in members.items()}
+    if kind == "array":
+        return [sample(schema.get("items", {}), name)]
+    if "oneOf" in schema:
+        return sample(schema["oneOf"][0], name)
+    return example(schema, SHAPES)
 
 
 _OF_FORMAT = {

@@ -13,6 +13,7 @@ Schema = Mapping[str, Any]
 TEXT: Schema = {"type": "string"}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 NUMBER: Schema = {"type": "number"}
+NUMBER_OR_NULL: Schema = {"type": ["number", "null"]}
 WHOLE: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}
 OBJECT: Schema = {"type": "object"}
@@ -96,6 +97,10 @@ _SETTINGS: dict[str, Schema] = {
         "minimum": 0,
         "maximum": 86400,
     },
+    "endpoint": {
+        "type": ["string", "null"],
+        "examples": ["http://10.0.0.5:8080/"],
+    },
     "note": {"type": "string", "maxLength": 2000},
 }
 
@@ -113,6 +118,44 @@ _CALL = {
     "payload": {**OBJECT, "examples": [{"type": "Soft"}]},
 }
 
+#: A charging profile as 1.6 has it (section 7.8 of the standard).
+_PROFILE: Schema = {
+    **OBJECT,
+    "examples": [
+        {
+            "chargingProfileId": 1,
+            "stackLevel": 0,
+            "chargingProfilePurpose": "TxDefaultProfile",
+            "chargingProfileKind": "Absolute",
+            "chargingSchedule": {
+                "chargingRateUnit": "A",
+                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16}],
+            },
+        }
+    ],
+}
+
+_EMULATED: dict[str, Schema] = {
+    "identity": TEXT,
+    "url": TEXT,
+    "connectors": {
+        "description": "How many, or what stands in a file.",
+        "examples": [2],
+    },
+    "keys": {
+        "type": "object",
+        "additionalProperties": TEXT,
+        "examples": [{"MeterValueSampleInterval": "10"}],
+    },
+}
+
+#: What may happen at an emulated station.
+ACTS = (
+    *("plug", "unplug", "presentTag", "suspend", "resume", "fault"),
+    *("recover", "reset", "cutPower", "restorePower", "dropConnection"),
+    *("wireFault", "scenario"),
+)
+
 #: What bodies look like, by the name of what they are about.
 BODIES: Mapping[str, Schema] = {
     "Settings": body({}, **_SETTINGS),
@@ -126,8 +169,21 @@ BODIES: Mapping[str, Schema] = {
         payload=_CALL["payload"],
     ),
     "ChargingProfile": body(
-        {"identity": TEXT, "connectorId": WHOLE, "csChargingProfiles": OBJECT}
+        {
+            "identity": {**TEXT, "minLength": 1},
+            "connectorId": WHOLE,
+            "csChargingProfiles": _PROFILE,
+        }
     ),
+    "Emulator": body(
+        {"name": {**TEXT, "minLength": 1, "maxLength": 48}}, **_EMULATED
+    ),
+    "Emulated": body({}, **_EMULATED),
+    "Act": {
+        **shape(action={"type": "string", "enum": list(ACTS)}),
+        "description": "What else it takes depends on the action.",
+        "examples": [{"action": "plug", "connectorId": 1}],
+    },
     "Close": body({}, reason=TEXT),
     "Nothing": body({}),
     "Lists": body({"identity": TEXT}, dateFrom=TEXT, dateTo=TEXT),
@@ -248,66 +304,86 @@ SHAPES: Mapping[str, Schema] = {
         configuration=OBJECT,
     ),
     "Transaction": {
-        "type": "object",
-        "properties": {
-            "transactionId": {"type": ["integer", "string"]},
-            "identity": TEXT,
-            "connectorId": {"type": ["integer", "null"]},
-            "idTag": TEXT_OR_NULL,
-            "startTime": TIME_OR_NULL,
-            "stopTime": TIME_OR_NULL,
-            "meterStart": {"type": ["number", "null"]},
-            "meterStop": {"type": ["number", "null"]},
-            "energy": {"type": ["number", "null"], "description": "In Wh."},
-            "active": FLAG,
-            "suspect": array(TEXT),
-        },
+        **shape(
+            transactionId={"type": ["integer", "string"]},
+            identity=TEXT,
+            connectorId={"type": ["integer", "null"]},
+            idTag=TEXT_OR_NULL,
+            startTime=TIME_OR_NULL,
+            meterStart=NUMBER_OR_NULL,
+            active=FLAG,
+            suspect=array(TEXT),
+        ),
+        "description": "What follows its stop is there once it has ended.",
     },
-    "MeterValue": {
-        "type": "object",
-        "properties": {
-            "time": TIME,
-            "connectorId": {"type": ["integer", "null"]},
-            "measurand": TEXT_OR_NULL,
-            "unit": TEXT_OR_NULL,
-            "phase": TEXT_OR_NULL,
+    "MeterValue": shape(
+        time=TIME,
+        connectorId={"type": ["integer", "null"]},
+        measurand=TEXT_OR_NULL,
+        value=TEXT,
+        unit=TEXT_OR_NULL,
+        phase=TEXT_OR_NULL,
+        context=TEXT_OR_NULL,
+        location=TEXT_OR_NULL,
+        format=TEXT_OR_NULL,
+        suspect=TEXT_OR_NULL,
+    ),
+    "Reservation": shape(
+        id=WHOLE,
+        reservationId=WHOLE,
+        identity=TEXT,
+        connectorId={"type": ["integer", "null"]},
+        idTag=TEXT_OR_NULL,
+        created=TIME,
+        expiryDate=TIME_OR_NULL,
+        status={
+            "enum": ["Active", "Used", "Cancelled", "Expired", "Faulted"]
         },
-    },
-    "Reservation": {
-        "type": "object",
-        "properties": {
-            "id": WHOLE,
-            "reservationId": WHOLE,
-            "identity": TEXT,
-            "connectorId": {"type": ["integer", "null"]},
-            "idTag": TEXT_OR_NULL,
-            "expiryDate": TIME_OR_NULL,
-            "status": {
-                "enum": ["Active", "Used", "Cancelled", "Expired", "Faulted"]
-            },
-        },
-    },
+    ),
     "IdTag": {"type": "object", "properties": _ID_TAG},
-    "ChargingProfile": {
-        "type": "object",
-        "properties": {
-            "id": WHOLE,
-            "identity": TEXT,
-            "connectorId": {"type": ["integer", "null"]},
-            "installed": TIME_OR_NULL,
-            "csChargingProfiles": OBJECT,
+    "ChargingProfile": shape(
+        id=WHOLE,
+        identity=TEXT,
+        connectorId={"type": ["integer", "null"]},
+        installed=TIME_OR_NULL,
+        csChargingProfiles=_PROFILE,
+    ),
+    "Event": shape(
+        id=WHOLE,
+        identity=TEXT,
+        event={**TEXT, "examples": ["connected"]},
+        state={"enum": ["waiting", "dead"]},
+        created=TIME,
+        due=TIME_OR_NULL,
+        attempts=WHOLE,
+        reason=TEXT_OR_NULL,
+        body=OBJECT,
+    ),
+    "Emulator": shape(
+        name=TEXT,
+        identity=TEXT,
+        url=TEXT,
+        registration={
+            "enum": ["Accepted", "Pending", "Rejected", None],
         },
-    },
-    "Event": {
-        "type": "object",
-        "properties": {
-            "id": WHOLE,
-            "identity": TEXT,
-            "event": TEXT,
-            "state": TEXT,
-        },
-    },
-    "Emulator": OBJECT,
+        connected=FLAG,
+        powered=FLAG,
+        queued=WHOLE,
+        firmwareVersion=TEXT,
+        connectors=array(
+            shape(
+                connectorId=WHOLE,
+                status={**TEXT, "examples": ["Available"]},
+                errorCode={**TEXT, "examples": ["NoError"]},
+                plugged=FLAG,
+                energy={**NUMBER, "description": "In Wh."},
+                power={**NUMBER, "description": "In W."},
+                soc={"type": ["number", "null"], "description": "In %."},
+                transactionId={"type": ["integer", "null"]},
+                idTag=TEXT_OR_NULL,
+            )
+        ),
+    ),
     "Queued": shape(
         id=WHOLE,
         identity=TEXT,

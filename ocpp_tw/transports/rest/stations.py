@@ -34,7 +34,7 @@ from .asked import (
 )
 from .door import note_command, visitor_of
 from .routes import TIMEOUT, Parameter, Route, flag
-from .shapes import ASKED, BODIES, NAMED, OBJECT, listed
+from .shapes import ASKED, BODIES, NAMED, OBJECT, TEXT, listed
 from .stream import Survey
 
 
@@ -152,6 +152,12 @@ class Stations:
                 self.call_many,
                 query=(TIMEOUT,),
                 takes=BODIES["Calls"],
+                gives={
+                    **TEXT,
+                    "examples": [
+                        '{"identity":"CP1","status":"ok","answer":{}}\n'
+                    ],
+                },
                 media="application/x-ndjson",
             ),
         ]
