@@ -16,10 +16,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from ocpp_tw.ocpp.schemas import RESPONSES
-from ocpp_tw.ocpp.versions import Version
-from ocpp_tw.transports.rest.openapi import example, modern
-
 from .process import PATIENCE, Server, server
 
 
@@ -33,13 +29,14 @@ def now() -> str:
 
 class Obliging:
     """
-    A station that has booted, and charges; it answers every command with
-    what the standard allows first.
+    A station that has booted, and charges; it answers every command as the
+    description of the API has it for example.
 
     @ivar transaction: the id of what it charges.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, schemas: dict[str, Any]) -> None:
+        self._schemas = schemas
         self._connection = connect(url, subprotocols=["ocpp1.6"])  # type: ignore[list-item]
         self._number = 0
         boot = {"chargePointVendor": "Example", "chargePointModel": "Two-22"}
@@ -52,7 +49,7 @@ class Obliging:
         }
         answer = self.ask("StartTransaction", begun)
         self.transaction: int = answer["transactionId"]
-        self._thread = Thread(target=self._oblige)
+        self._thread = Thread(target=self._oblige, daemon=True)
         self._thread.start()
 
     def ask(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -67,8 +64,8 @@ class Obliging:
         try:
             for frame in self._connection:
                 _, number, action, _ = json.loads(frame)
-                schema = RESPONSES[Version.V16, action].source
-                answer = [3, number, example(modern(schema, {}), {})]
+                schema = self._schemas[f"OCPP1.6.{action}Response"]
+                answer = [3, number, schema["examples"][0]]
                 self._connection.send(json.dumps(answer))
         except ConnectionClosed:
             pass
@@ -97,6 +94,7 @@ class Operated(SynchronousTestCase):
         cls.central = server(
             cls, CS_API_AUTH="basic, bearer", **cls.settings
         )
+        cls.begin()
         cls.central.start()
         said = re.search(r"with the password (\S+)", cls.central.log)
         assert said is not None, cls.central.log
@@ -112,9 +110,17 @@ class Operated(SynchronousTestCase):
             auth=("admin", PASSWORD),
         )
         cls.key = made.json()["key"]
-        cls.station = Obliging(cls.central.url("CP1"))
+        described = cls.central.http("GET", "/docs/openapi.json")[1]
+        schemas = described["components"]["schemas"]
+        cls.station = Obliging(cls.central.url("CP1"), schemas)
         cls.addClassCleanup(cls.station.leave)  # type: ignore[attr-defined]
-        Obliging(cls.central.url("CP2")).leave()
+        Obliging(cls.central.url("CP2"), schemas).leave()
+
+    @classmethod
+    def begin(cls) -> None:
+        """
+        What there is to do before the central system starts.
+        """
 
     @classmethod
     def put(cls, path: str, body: Any, who: tuple[str, str]) -> None:

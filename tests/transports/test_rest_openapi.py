@@ -4,35 +4,21 @@ The description of the REST API, and whether it is true.
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
-import requests
-import schemathesis
 import yaml
-from hypothesis import HealthCheck, Phase, given, settings
 from openapi_spec_validator import validate
-from schemathesis.checks import CHECKS, load_all_checks
-from schemathesis.core.control import SkipTest
-from schemathesis.core.transport import Response
-from schemathesis.generation.modes import GenerationMode
-from twisted.web.http_headers import Headers
 
 from ocpp_tw.ocpp.actions import TO_STATION
-from ocpp_tw.ocpp.messages import Payload
 from ocpp_tw.ocpp.schemas import REQUESTS, RESPONSES
 from ocpp_tw.ocpp.versions import Version
 from ocpp_tw.transports.docs import Docs
 from ocpp_tw.transports.rest.openapi import document, path_of
 
-from .world import Answer, FakeStation, World
-
-
-#: What is asked of each operation, by how much of it makes sense.
-EXAMPLES = {GenerationMode.POSITIVE: 6, GenerationMode.NEGATIVE: 4}
+from .world import Answer, World
 
 
 class Described(World):
@@ -192,111 +178,6 @@ class DocsTests(Described):
 
 
 _POLICY = "Content-Security-Policy"
-
-
-class Obliging(FakeStation):
-    """
-    Answers each command with what the standard allows.
-    """
-
-    def __init__(self, identity: str, document: dict[str, Any]) -> None:
-        super().__init__(identity)
-        self._schemas = document["components"]["schemas"]
-
-    async def call(
-        self, action: str, payload: Payload, timeout: float | None = None
-    ) -> Payload:
-        name = f"OCPP{self.version}.{action}Response"
-        answer: Payload = self._schemas[name]["examples"][0]
-        return answer
-
-
-class SchemathesisTests(Described):
-    """
-    Many requests that the description allows, and many that it does not.
-    """
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.router.connected(Obliging("CP1", self.document))
-        load_all_checks()
-        self.checks = CHECKS.get_by_names(
-            [
-                "status_code_conformance",
-                "content_type_conformance",
-                "response_headers_conformance",
-                "response_schema_conformance",
-            ]
-        )
-
-    def send(self, case: Any) -> Response:
-        """
-        Send a request that was made up, to a station that is there.
-        """
-        if "identity" in (case.path_parameters or {}):
-            case.path_parameters["identity"] = "CP1"
-        kwargs = case.as_transport_kwargs(base_url="http://localhost/api/v1")
-        known = {"method", "url", "headers", "params", "json", "data"}
-        asked = requests.Request(
-            **{k: v for k, v in kwargs.items() if k in known and v}
-        ).prepare()
-        headers = Headers(
-            {
-                k: [v]
-                for k, v in asked.headers.items()
-                if k not in ("Content-Length", "Connection")
-            }
-        )
-        body = asked.body or b""
-        answer = self.ask(
-            asked.method,
-            asked.url,
-            headers=headers,
-            data=body.encode() if isinstance(body, str) else body,
-        )
-        shown = {
-            k.decode().lower(): [v.decode() for v in values]
-            for k, values in answer.headers.getAllRawHeaders()
-        }
-        return Response(answer.status, shown, answer.body, asked, 0.1, False)
-
-    def check(self, case: Any) -> None:
-        response = self.send(case)
-        self.assertNotEqual(response.status_code, 500, case)
-        case.validate_response(response, checks=self.checks)
-
-    def test_all(self) -> None:
-        """
-        Whatever is asked, the answer is one that the description allows,
-        and never a fault of ours.
-        """
-        for mode, examples in EXAMPLES.items():
-            for operation in _described(self.document, mode):
-                # There are many commands, and one way to all of them.
-                few = 2 if "/ChargePoint/" in operation.path else examples
-                self.try_out(operation.as_strategy(mode), few)
-
-    def try_out(self, cases: Any, examples: int) -> None:
-        try_each = settings(
-            max_examples=examples,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        # Where nothing can be wrong there is nothing wrong to ask.
-        with contextlib.suppress(SkipTest):
-            try_each(given(cases)(self.check))()
-
-
-def _described(document: dict[str, Any], mode: Any) -> Iterator[Any]:
-    schema = schemathesis.openapi.from_dict(document)
-    schema.config.generation.update(modes=[mode])
-    for found in schema.get_all_operations():
-        operation = found.ok()
-        if operation.path != "/events":
-            yield operation
 
 
 class VersionTests(Described):

@@ -56,7 +56,12 @@ class People:
                 gives=NAMED["Session"],
             ),
             Route(
-                "DELETE", "/session", self.log_out, role="public", status=204
+                "DELETE",
+                "/session",
+                self.log_out,
+                role="public",
+                status=204,
+                errors=[503],
             ),
             Route(
                 "PUT",
