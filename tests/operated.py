@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from threading import Thread
 from typing import Any, ClassVar
@@ -37,7 +38,10 @@ class Obliging:
 
     def __init__(self, url: str, schemas: dict[str, Any]) -> None:
         self._schemas = schemas
-        self._connection = connect(url, subprotocols=["ocpp1.6"])  # type: ignore[list-item]
+        self._life = ExitStack()
+        self._connection = self._life.enter_context(
+            connect(url, subprotocols=["ocpp1.6"])  # type: ignore[list-item]
+        )
         self._number = 0
         boot = {"chargePointVendor": "Example", "chargePointModel": "Two-22"}
         self.ask("BootNotification", boot)
@@ -71,7 +75,7 @@ class Obliging:
             pass
 
     def leave(self) -> None:
-        self._connection.close()
+        self._life.close()
         self._thread.join()
 
 

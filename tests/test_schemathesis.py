@@ -49,10 +49,10 @@ class SchemathesisTests(Operated):
                 "content_type_conformance",
                 "response_headers_conformance",
                 "response_schema_conformance",
-                "positive_data_acceptance",
                 "unsupported_method",
             ]
         )
+        self.accepted = CHECKS.get_by_names(["positive_data_acceptance"])
         self.headers = {"Authorization": f"Bearer {self.key}"}
         self.schema = schemathesis.openapi.from_url(
             f"http://127.0.0.1:{self.central.port}/docs/openapi.json"
@@ -62,9 +62,15 @@ class SchemathesisTests(Operated):
         for name in case.path_parameters or {}:
             if name in _THERE:
                 case.path_parameters[name] = _THERE[name]
+        # Nobody makes up a cursor.
+        (case.query or {}).pop("cursor", None)
         answer = case.call(headers=self.headers)
         self.assertNotEqual(answer.status_code, 500, case)
-        case.validate_response(answer, checks=self.checks)
+        checks = list(self.checks)
+        if case.method == "GET":
+            # What else is asked may contradict what is.
+            checks += self.accepted
+        case.validate_response(answer, checks=checks)
 
     def test_all(self) -> None:
         """

@@ -408,20 +408,25 @@ def translate(
     raise refusal
 
 
+#: The commands that some version calls otherwise than another.
+_NAMED = {name for one in COUNTERPARTS for name in (one.old, one.new)}
+
+#: What a station of any version could be asked.
+OPERATIONS = frozenset(_NAMED.union(*TO_STATION.values()))
+
+
 def is_named(action: str) -> bool:
     """
     Whether a command has that name in any version that calls it otherwise.
     """
-    return any(action in (c.old, c.new) for c in COUNTERPARTS)
+    return action in _NAMED
 
 
 def is_operation(action: str) -> bool:
     """
     Whether a station of any version could be asked that.
     """
-    return is_named(action) or any(
-        action in actions for actions in TO_STATION.values()
-    )
+    return action in OPERATIONS
 
 
 #: Other numbers after a restart: a station may remember those before.

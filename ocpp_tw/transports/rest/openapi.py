@@ -211,7 +211,7 @@ def _operation(
         "operationId": f"{method.lower()}{_in_camel_case(route.path)}",
         "summary": summary.replace("\n", " "),
         "tags": [_tag(route.path)],
-        "parameters": [*_parameters(route)],
+        "parameters": [*_parameters(route, method)],
         "responses": _responses(route, method, gives),
         "x-role": route.least_role,
     }
@@ -258,7 +258,7 @@ def _in_camel_case(path: str) -> str:
     return "".join(word[0].upper() + word[1:] for word in words)
 
 
-def _parameters(route: Route) -> Iterator[Json]:
+def _parameters(route: Route, method: str) -> Iterator[Json]:
     for name in re.findall(r"<(\w+)>", route.path):
         yield {
             "name": name,
@@ -274,6 +274,7 @@ def _parameters(route: Route) -> Iterator[Json]:
         yield {
             "name": parameter.name,
             "in": parameter.place,
+            "required": parameter.required and method == "GET",
             "description": parameter.meaning,
             "schema": schema,
         }

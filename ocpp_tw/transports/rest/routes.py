@@ -26,6 +26,7 @@ class Parameter:
 
     @ivar several: whether it may be given more than once.
     @ivar place: C{query} or C{header}.
+    @ivar required: whether it has to be there where there is no body.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Parameter:
     schema: Schema = _TEXT
     several: bool = False
     place: str = "query"
+    required: bool = False
 
 
 _TIME: Schema = {
@@ -40,7 +42,7 @@ _TIME: Schema = {
     "format": "date-time",
     "examples": ["2026-11-22T10:00:00Z"],
 }
-_FLAG: Schema = {"type": "string", "enum": ["true", "false"]}
+_FLAG: Schema = {"type": "boolean"}
 
 IDENTITY = Parameter("identity", "Of this station only.")
 FROM = Parameter("from", "Not before this time.", _TIME)

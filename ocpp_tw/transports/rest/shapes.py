@@ -7,10 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...ocpp.translate import OPERATIONS
+
 
 Schema = Mapping[str, Any]
 
 TEXT: Schema = {"type": "string"}
+SOME_TEXT: Schema = {"type": "string", "minLength": 1}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 NUMBER: Schema = {"type": "number"}
 NUMBER_OR_NULL: Schema = {"type": ["number", "null"]}
@@ -114,7 +117,10 @@ _ID_TAG: dict[str, Schema] = {
 }
 
 _CALL = {
-    "action": {**TEXT, "examples": ["Reset"]},
+    "action": {
+        **{"type": "string", "enum": sorted(OPERATIONS)},
+        "examples": ["Reset"],
+    },
     "payload": {**OBJECT, "examples": [{"type": "Soft"}]},
 }
 
@@ -170,7 +176,7 @@ BODIES: Mapping[str, Schema] = {
     ),
     "ChargingProfile": body(
         {
-            "identity": {**TEXT, "minLength": 1},
+            "identity": SOME_TEXT,
             "connectorId": WHOLE,
             "csChargingProfiles": _PROFILE,
         }
@@ -186,7 +192,7 @@ BODIES: Mapping[str, Schema] = {
     },
     "Close": body({}, reason=TEXT),
     "Nothing": body({}),
-    "Lists": body({"identity": TEXT}, dateFrom=TEXT, dateTo=TEXT),
+    "Lists": body({"identity": SOME_TEXT}, dateFrom=TIME, dateTo=TIME),
 }
 
 #: The shapes, by their names in the documentation.
