@@ -11,11 +11,11 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from ocpp_tw import messagelog
+from ocpp_tw import journal, messagelog
 from ocpp_tw.database import MEMORY
 from ocpp_tw.errors import BadRequest, UnknownStation
 from ocpp_tw.fleet import WITNESSES
-from ocpp_tw.journal import ATTEMPTS, PRUNE, Attempt, Journal
+from ocpp_tw.journal import ATTEMPTS, PRUNE, Attempt, Deed, Journal
 from ocpp_tw.messagelog import Entry
 from ocpp_tw.ocpp.schemas import Violation
 
@@ -237,6 +237,22 @@ class Promises:
         page = self.read(self.journal.connection_attempts(ATTEMPTS + 50))
         self.assertEqual(len(page.items), ATTEMPTS)
         self.assertEqual(page.items[0]["path"], f"/ocpp/{ATTEMPTS + 49}")
+
+    def test_tries_wipe_out_no_deeds(self: Any) -> None:
+        """
+        However often somebody tries what is refused, what others did is kept.
+        """
+        self.patch(journal, "DEEDS", 3)
+        self.patch(journal, "TRIES", 2)
+        for number in range(20):
+            who, status = ("ada", 200) if number < 5 else ("", 401)
+            self.journal.done(
+                Deed(NOW, who, "basic", "::1", "PUT", str(number), "", status)
+            )
+        self.clock.pump([PRUNE / 2] * 3)
+        page = self.read(self.journal.deeds(100))
+        paths = [item["path"] for item in page.items]
+        self.assertEqual(paths, ["19", "18", "4", "3", "2"])
 
     # Trouble
 

@@ -177,6 +177,7 @@ _FOLDERS = {
     Version.V12: ("v16", ""),
     Version.V15: ("v16", ""),
     Version.V16: ("v16", ""),
+    Version.V201: ("v201", "Request"),
 }
 
 _OCCUPIED = ["Available", "Occupied", "Faulted", "Unavailable"]
@@ -271,11 +272,21 @@ def _patched(target: Any, patch: Any) -> Any:
     return patched
 
 
-def _load(version: Version, action: str, suffix: str) -> Schema:
+def official(version: Version, action: str, kind: str) -> dict[str, Any]:
+    """
+    The standard's schema as it was published; that of 1.6 for 1.2 and 1.5.
+
+    @param kind: C{Request} or C{Response}.
+    """
     folder, request = _FOLDERS[version]
-    name = f"{action}{suffix or request}.json"
+    name = f"{action}{kind if kind == 'Response' else request}.json"
     path = files("ocpp") / folder / "schemas" / name
-    source = orjson.loads(path.read_text("utf-8-sig"))
+    source: dict[str, Any] = orjson.loads(path.read_text("utf-8-sig"))
+    return source
+
+
+def _load(version: Version, action: str, suffix: str) -> Schema:
+    source = official(version, action, suffix)
     patch = _PATCHES.get((version, f"{action}{suffix}"), {})
     return Schema(_patched(source, patch))
 

@@ -8,15 +8,20 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import jsonschema_rs
 import orjson
 import yaml
 from openapi_spec_validator import validate
 
+from ocpp_tw.emulator.control import ACTIONS
+from ocpp_tw.fleet import Settings
 from ocpp_tw.ocpp.actions import TO_STATION
 from ocpp_tw.ocpp.schemas import REQUESTS, RESPONSES
+from ocpp_tw.ocpp.translate import COUNTERPARTS, OPERATIONS
 from ocpp_tw.ocpp.versions import Version
 from ocpp_tw.transports.docs import Docs
 from ocpp_tw.transports.rest.openapi import document, path_of
+from ocpp_tw.transports.rest.shapes import ACTS, BODIES
 
 from .world import Answer, World
 
@@ -87,6 +92,60 @@ class DocumentTests(Described):
                     [example] = described["examples"]
                     broken = table[version, action].violations(example)
                     self.assertEqual(broken, [], action)
+
+    def test_examples(self) -> None:
+        """
+        Every body and every answer has an example, and the example is right.
+        """
+        for path, method, operation in self.operations():
+            told = [*operation["responses"].values()]
+            told.append(operation.get("requestBody", {}))
+            for one in told:
+                one = self.resolved(one)
+                for media, content in one.get("content", {}).items():
+                    if media == "application/json":
+                        self.check_example(content, (path, method))
+
+    def check_example(self, content: Any, what: Any) -> None:
+        schema = content["schema"]
+        names = schema.get("anyOf", [schema])
+        found = (
+            [content["example"]]
+            if "example" in content
+            else [self.resolved(one)["examples"][0] for one in names]
+        )
+        whole = {**schema, "components": self.document["components"]}
+        for example in found:
+            broken = jsonschema_rs.Draft202012Validator(whole).iter_errors(
+                example
+            )
+            self.assertEqual([str(e) for e in broken], [], (what, example))
+            if schema.get("properties"):
+                self.assertTrue(example, what)
+
+    def resolved(self, value: Any) -> Any:
+        """
+        What a reference refers to.
+        """
+        if "$ref" not in value:
+            return value
+        found: Any = self.document
+        for step in value["$ref"].split("/")[1:]:
+            found = found[step]
+        return found
+
+    def test_settings(self) -> None:
+        """
+        The settings of a station are described, each of them and no other.
+        """
+        described = BODIES["Settings"]["properties"]
+        self.assertEqual([*described], [*Settings().as_json()])
+
+    def test_acts(self) -> None:
+        """
+        So is what may happen at an emulated station.
+        """
+        self.assertEqual({*ACTS}, {*ACTIONS, "scenario"})
 
     def test_words(self) -> None:
         """
@@ -187,14 +246,37 @@ class VersionTests(Described):
 
     def test_versions(self) -> None:
         """
-        An operation of several versions takes what any of them allows.
+        An operation of several versions takes what any of them allows, and
+        the words of 2.x where they are others.
         """
         both = list(TO_STATION[Version.V16])
         for action in both:
             versions = [v for v in TO_STATION if action in TO_STATION[v]]
-            path = f"/ChargePoint/{{identity}}/{action}"
-            body = self.document["paths"][path]["post"]["requestBody"]
-            schema = body["content"]["application/json"]["schema"]
+            others = any(c.new == action for c in COUNTERPARTS)
+            schema = self.body(action)
             self.assertEqual(
-                len(schema.get("anyOf", [0])), len(versions), action
+                len(schema.get("anyOf", [0])), len(versions) + others, action
             )
+
+    def body(self, action: str) -> Any:
+        path = f"/ChargePoint/{{identity}}/{action}"
+        body = self.document["paths"][path]["post"]["requestBody"]
+        return body["content"]["application/json"]["schema"]
+
+    def test_other_words(self) -> None:
+        """
+        A name that only 2.x has is described, with its own request.
+        """
+        self.assertEqual(
+            self.body("RequestStartTransaction"),
+            {
+                "$ref": "#/components/schemas/"
+                "OCPP2.0.1.RequestStartTransactionRequest"
+            },
+        )
+        described = {
+            path.rpartition("/")[2]
+            for path in self.document["paths"]
+            if path.startswith("/ChargePoint/")
+        }
+        self.assertEqual(described, OPERATIONS)

@@ -14,7 +14,8 @@ from typing import Any
 
 from ... import __version__
 from ...ocpp.actions import TO_STATION
-from ...ocpp.schemas import REQUESTS, RESPONSES
+from ...ocpp.schemas import REQUESTS, RESPONSES, official
+from ...ocpp.translate import COUNTERPARTS, OPERATIONS
 from ...ocpp.versions import Version
 from .asked import ITEMS, LONGEST_BODY, MOST_ITEMS
 from .routes import Route
@@ -42,6 +43,9 @@ _ERRORS = {
 _ALWAYS = (400, 401, 403, 413, 429, 500)
 
 _COMMAND = "/ChargePoint/<identity>/<action>"
+
+#: The version of the words that stations of 1.x may be asked in, too.
+_NEW = Version.V201
 
 _LIST = (
     {
@@ -177,17 +181,27 @@ def _commands(
     route: Route, components: _Components
 ) -> Iterator[tuple[str, str, Json]]:
     """
-    An operation for each that a central system may ask of a station.
+    An operation for each that a central system may ask of a station, by any
+    of its names: what a station of 1.x is asked in the words of 2.x it
+    answers in its own.
     """
-    for action in sorted({a for known in TO_STATION.values() for a in known}):
-        versions = [v for v in Version if action in TO_STATION.get(v, ())]
+    for action in sorted(OPERATIONS):
+        ours = [(v, action) for v in Version if action in TO_STATION.get(v, ())]
+        theirs = [one.old for one in COUNTERPARTS if one.new == action]
+        answers = ours or [
+            (v, old)
+            for v in Version
+            for old in theirs
+            if old in TO_STATION.get(v, ())
+        ]
+        asked = [*ours, *((_NEW, action) for _ in theirs[:1])]
         operation = _operation(
             route,
             "POST",
-            {"schema": components.either(versions, action, "Request")},
-            {"schema": components.either(versions, action, "Response")},
+            {"schema": components.either(asked, "Request")},
+            {"schema": components.either(answers, "Response")},
         )
-        said = " and ".join(versions)
+        said = " and ".join(version for version, _ in asked)
         operation |= {
             "operationId": f"command{action}",
             "summary": f"{action} of OCPP {said}",
@@ -318,19 +332,18 @@ class _Components:
         self.schemas: dict[str, Any] = dict(SHAPES)
 
     def either(
-        self, versions: Iterable[Version], action: str, kind: str
+        self, actions: Iterable[tuple[Version, str]], kind: str
     ) -> Json:
         """
-        The request or the response of one of those versions.
+        The request or the response of one of those, by version and action.
         """
-        names = [self._add(version, action, kind) for version in versions]
+        names = [self._add(*action, kind) for action in actions]
         if len(names) == 1:
             return dict(named(names[0]))
         return {"anyOf": [named(name) for name in names]}
 
     def _add(self, version: Version, action: str, kind: str) -> str:
-        table = REQUESTS if kind == "Request" else RESPONSES
-        source = table[version, action].source
+        source = _source(version, action, kind)
         prefix = f"OCPP{version}"
         local: dict[str, str] = {}
         definitions = source.get("definitions", {})
@@ -355,6 +368,16 @@ class _Components:
         made["examples"] = [example(made, self.schemas)]
         self.schemas[own] = made
         return own
+
+
+def _source(version: Version, action: str, kind: str) -> Mapping[str, Any]:
+    """
+    The standard's own schema.
+    """
+    if version is _NEW:
+        return official(version, action, kind)
+    table = REQUESTS if kind == "Request" else RESPONSES
+    return table[version, action].source
 
 
 _TAKEN: Any = object()

@@ -28,7 +28,10 @@ from .shapes import NAMED, TEXT, body, listed
 SHORTEST, LONGEST = 8, 1024
 
 _ROLE = {"type": "string", "enum": list(ROLES)}
-_PASSWORD = {"type": "string", "minLength": SHORTEST, "maxLength": LONGEST}
+_PASSWORD = {
+    **{"type": "string", "minLength": SHORTEST, "maxLength": LONGEST},
+    "examples": ["correct horse"],
+}
 
 
 class People:
