@@ -18,7 +18,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import cycle
 from multiprocessing import Event, Process, Value
 from statistics import median
 from time import perf_counter
@@ -412,7 +411,9 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     @return: 0 where all is as promised.
     """
-    options = argparse.ArgumentParser("python -m bench.api", description=__doc__)
+    options = argparse.ArgumentParser(
+        "python -m bench.api", description=__doc__
+    )
     options.add_argument("name", nargs="?", default="embedded")
     options.add_argument("--seconds", type=float, default=10)
     options.add_argument("--clients", type=int, default=16)

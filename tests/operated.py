@@ -48,7 +48,9 @@ class Obliging:
         ok = {"connectorId": 1, "errorCode": "NoError", "status": "Charging"}
         self.ask("StatusNotification", ok)
         begun = {
-            **{"connectorId": 1, "idTag": "A1", "meterStart": 5},
+            "connectorId": 1,
+            "idTag": "A1",
+            "meterStart": 5,
             "timestamp": now(),
         }
         answer = self.ask("StartTransaction", begun)
@@ -95,9 +97,7 @@ class Operated(SynchronousTestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.central = server(
-            cls, CS_API_AUTH="basic, bearer", **cls.settings
-        )
+        cls.central = server(cls, CS_API_AUTH="basic, bearer", **cls.settings)
         cls.begin()
         cls.central.start()
         said = re.search(r"with the password (\S+)", cls.central.log)

@@ -29,8 +29,8 @@ from ocpp_tw.access import (
     Tokens,
     Users,
     providers,
+    users as users_module,
 )
-from ocpp_tw.access import users as users_module
 from ocpp_tw.access.limits import MOST, Bucket
 from ocpp_tw.access.tokens import AGAIN, FRESH
 from ocpp_tw.config import API, Config, load_providers

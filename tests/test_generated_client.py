@@ -61,9 +61,9 @@ class GeneratedClientTests(Operated):
         self.assertEqual([item.identity for item in page.items], ["CP1"])
         reset = self.module("api.commands.command_reset")
         order = self.module("models.ocpp16_reset_request").OCPP16ResetRequest
-        answer = reset.sync("CP1", client=client, body=order.from_dict(
-            {"type": "Soft"}
-        ))
+        answer = reset.sync(
+            "CP1", client=client, body=order.from_dict({"type": "Soft"})
+        )
         self.assertEqual(answer.to_dict(), {"status": "Accepted"})
         one = self.module("api.stations.get_stations_identity")
         error = one.sync("CP9", client=client)

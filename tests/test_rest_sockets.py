@@ -205,7 +205,9 @@ class SessionTests(Operated):
             (token, 200),
         ):
             headers = {"X-CSRF-Token": given} if given else {}
-            self.assertEqual(self.change(mine.cookies, **headers), status, given)
+            self.assertEqual(
+                self.change(mine.cookies, **headers), status, given
+            )
         for name, value in (
             ("Origin", "https://evil.example"),
             ("Origin", "null"),
@@ -281,7 +283,10 @@ class TokenTests(Operated):
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         given = {
-            **{"iss": ISSUER, "aud": "cs", "sub": "ada", "role": "viewer"},
+            "iss": ISSUER,
+            "aud": "cs",
+            "sub": "ada",
+            "role": "viewer",
             "exp": int(time.time()) + 600,
             **changes,
         }
@@ -437,9 +442,10 @@ class TrickTests(Operated):
             "POST /api/v1/ChargePoint/CP1/Reset HTTP/1.1\r\n"
             "Host: localhost\r\nContent-Length: 99\r\n\r\n{"
         )
-        places = [(self.central.port, whole[:end].encode()) for end in (
-            0, 3, 60, len(whole) - 3, len(whole)
-        )]
+        places = [
+            (self.central.port, whole[:end].encode())
+            for end in (0, 3, 60, len(whole) - 3, len(whole))
+        ]
         stalled = []
         for port, part in places:
             client = socket.create_connection(("127.0.0.1", port), PATIENCE)

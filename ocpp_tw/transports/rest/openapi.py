@@ -182,19 +182,10 @@ def _commands(
 ) -> Iterator[tuple[str, str, Json]]:
     """
     An operation for each that a central system may ask of a station, by any
-    of its names: what a station of 1.x is asked in the words of 2.x it
-    answers in its own.
+    of its names.
     """
     for action in sorted(OPERATIONS):
-        ours = [(v, action) for v in Version if action in TO_STATION.get(v, ())]
-        theirs = [one.old for one in COUNTERPARTS if one.new == action]
-        answers = ours or [
-            (v, old)
-            for v in Version
-            for old in theirs
-            if old in TO_STATION.get(v, ())
-        ]
-        asked = [*ours, *((_NEW, action) for _ in theirs[:1])]
+        asked, answers = _words(action)
         operation = _operation(
             route,
             "POST",
@@ -211,6 +202,25 @@ def _commands(
             ],
         }
         yield f"/ChargePoint/{{identity}}/{action}", "post", operation
+
+
+_Words = list[tuple[Version, str]]
+
+
+def _words(action: str) -> tuple[_Words, _Words]:
+    """
+    The requests of that name, and the answers: what a station of 1.x is
+    asked in the words of 2.x it answers in its own.
+    """
+    ours = _spoken(action)
+    old = [one.old for one in COUNTERPARTS if one.new == action]
+    theirs = [(_NEW, action)] if old else []
+    answers = ours or [words for name in old for words in _spoken(name)]
+    return ours + theirs, answers
+
+
+def _spoken(action: str) -> _Words:
+    return [(v, action) for v, known in TO_STATION.items() if action in known]
 
 
 def _operation(
@@ -331,9 +341,7 @@ class _Components:
     def __init__(self) -> None:
         self.schemas: dict[str, Any] = dict(SHAPES)
 
-    def either(
-        self, actions: Iterable[tuple[Version, str]], kind: str
-    ) -> Json:
+    def either(self, actions: _Words, kind: str) -> Json:
         """
         The request or the response of one of those, by version and action.
         """

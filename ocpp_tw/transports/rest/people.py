@@ -29,7 +29,9 @@ SHORTEST, LONGEST = 8, 1024
 
 _ROLE = {"type": "string", "enum": list(ROLES)}
 _PASSWORD = {
-    **{"type": "string", "minLength": SHORTEST, "maxLength": LONGEST},
+    "type": "string",
+    "minLength": SHORTEST,
+    "maxLength": LONGEST,
     "examples": ["correct horse"],
 }
 

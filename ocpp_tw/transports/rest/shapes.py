@@ -118,7 +118,8 @@ _ID_TAG: dict[str, Schema] = {
 
 _CALL = {
     "action": {
-        **{"type": "string", "enum": sorted(OPERATIONS)},
+        "type": "string",
+        "enum": sorted(OPERATIONS),
         "examples": ["Reset"],
     },
     "payload": {**OBJECT, "examples": [{"type": "Soft"}]},
@@ -342,9 +343,7 @@ SHAPES: Mapping[str, Schema] = {
         idTag=TEXT_OR_NULL,
         created=TIME,
         expiryDate=TIME_OR_NULL,
-        status={
-            "enum": ["Active", "Used", "Cancelled", "Expired", "Faulted"]
-        },
+        status={"enum": ["Active", "Used", "Cancelled", "Expired", "Faulted"]},
     ),
     "IdTag": {"type": "object", "properties": _ID_TAG},
     "ChargingProfile": shape(
