@@ -13,10 +13,18 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any, ClassVar
 from urllib.parse import quote
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+)
+from jwt.algorithms import RSAAlgorithm
 
 from .operated import PASSWORD, ROLES, Operated
 from .process import PATIENCE
@@ -357,6 +365,112 @@ def _forged(head: Any, claims: Any, key: bytes | None = None) -> str:
     if key is None:
         return f"{text}."
     return f"{text}.{encode(hmac.digest(key, text.encode(), hashlib.sha256))}"
+
+
+class Issuer:
+    """
+    An OpenID provider, as far as a relying party asks it anything.
+
+    @ivar asked: the paths that it was asked for.
+    """
+
+    def __init__(self, case: Any) -> None:
+        self.key = rsa.generate_private_key(65537, 2048)
+        self.asked: list[str] = []
+        handler = type("Handler", (_Pages,), {"issuer": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        thread = Thread(target=self._server.serve_forever, daemon=True)
+        thread.start()
+        case.addClassCleanup(self._server.server_close)
+        case.addClassCleanup(self._server.shutdown)
+
+    @property
+    def public(self) -> bytes:
+        """
+        What anybody may have.
+        """
+        return self.key.public_key().public_bytes(
+            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+        )
+
+    def page(self, path: str) -> Any:
+        self.asked.append(path)
+        jwk = json.loads(RSAAlgorithm.to_jwk(self.key.public_key()))
+        return {
+            "/.well-known/openid-configuration": {
+                "issuer": self.url,
+                "jwks_uri": f"{self.url}/keys",
+            },
+            "/keys": {"keys": [{**jwk, "kid": "a", "use": "sig"}]},
+        }.get(path)
+
+
+class _Pages(BaseHTTPRequestHandler):
+    """
+    The pages of an issuer.
+    """
+
+    issuer: Issuer
+
+    def do_GET(self) -> None:
+        page = self.issuer.page(self.path)
+        self.send_response(404 if page is None else 200)
+        self.end_headers()
+        self.wfile.write(json.dumps(page).encode())
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class OpenIDTests(Operated):
+    """
+    JSON Web Tokens of an issuer that publishes its keys.
+    """
+
+    issuer: ClassVar[Issuer]
+
+    @classmethod
+    def begin(cls) -> None:
+        cls.issuer = Issuer(cls)
+        cls.central.settings |= {
+            "CS_API_JWT_ISSUER": cls.issuer.url,
+            "CS_API_JWT_AUDIENCE": "cs",
+            "CS_API_JWT_ROLE": "realm_access.roles",
+        }
+
+    def bear(self, token: str, path: str = "/stations") -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        return int(self.ask("GET", path, "", headers=headers).status_code)
+
+    def test_tokens(self) -> None:
+        """
+        What the issuer signed is believed, by the keys that it says where to
+        find; its public key is no secret that anybody could sign with.
+        """
+        claims = {
+            "iss": self.issuer.url,
+            "aud": ["cs", "other"],
+            "sub": "ada",
+            "exp": int(time.time()) + 600,
+            "realm_access": {"roles": ["viewer"]},
+        }
+        headers = {"kid": "a"}
+        good = jwt.encode(claims, self.issuer.key, "RS256", headers)
+        for _ in range(3):
+            self.assertEqual(self.bear(good), 200)
+        self.assertEqual(self.bear(good, "/users"), 403)
+        discovery = "/.well-known/openid-configuration"
+        self.assertEqual(self.issuer.asked, [discovery, "/keys"])
+        other = rsa.generate_private_key(65537, 2048)
+        for token in (
+            jwt.encode(claims, other, "RS256", headers),
+            jwt.encode(claims, self.issuer.key, "RS512", headers),
+            _forged({"alg": "HS256", "kid": "a"}, claims, self.issuer.public),
+            _forged({"alg": "none", "kid": "a"}, claims),
+            f"{good[:-8]}AAAAAAAA",
+        ):
+            self.assertEqual(self.bear(token), 401, token)
 
 
 class TrickTests(Operated):
