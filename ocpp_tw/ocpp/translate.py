@@ -101,8 +101,12 @@ def _same(*paths: str) -> list[Member]:
     return [Member(path, path) for path in paths]
 
 
-def _token(old: str, new: str) -> list[Member | Made]:
-    return [Member(old, f"{new}.idToken"), Made(f"{new}.type", "Central")]
+def _token(old: str, new: str, kind: str) -> list[Member | Made]:
+    """
+    @param kind: of the token, which 1.x does not tell: C{ISO14443} where
+        somebody will hold a card before the station, C{Central} where not.
+    """
+    return [Member(old, f"{new}.idToken"), Made(f"{new}.type", kind)]
 
 
 _PURPOSES = {"ChargePointMaxProfile": "ChargingStationMaxProfile"}
@@ -203,7 +207,7 @@ COUNTERPARTS: Sequence[Counterpart] = (
         "RemoteStartTransaction",
         "RequestStartTransaction",
         [
-            *_token("idTag", "idToken"),
+            *_token("idTag", "idToken", "Central"),
             Member("connectorId", "evseId"),
             Made("remoteStartId"),
             *_under("chargingProfile", "chargingProfile", _PROFILE),
@@ -327,14 +331,16 @@ COUNTERPARTS: Sequence[Counterpart] = (
                 "localAuthorizationList",
                 kind="list",
                 members=[
-                    *_token("idTag", "idToken"),
+                    *_token("idTag", "idToken", "ISO14443"),
                     Member("idTagInfo.status", "idTokenInfo.status"),
                     Member(
                         "idTagInfo.expiryDate",
                         "idTokenInfo.cacheExpiryDateTime",
                     ),
                     *_token(
-                        "idTagInfo.parentIdTag", "idTokenInfo.groupIdToken"
+                        "idTagInfo.parentIdTag",
+                        "idTokenInfo.groupIdToken",
+                        "Central",
                     ),
                 ],
             ),
@@ -347,8 +353,8 @@ COUNTERPARTS: Sequence[Counterpart] = (
             Member("reservationId", "id"),
             Member("connectorId", "evseId", kind="station is 0"),
             Member("expiryDate", "expiryDateTime"),
-            *_token("idTag", "idToken"),
-            *_token("parentIdTag", "groupIdToken"),
+            *_token("idTag", "idToken", "ISO14443"),
+            *_token("parentIdTag", "groupIdToken", "Central"),
         ],
     ),
     Counterpart(
