@@ -174,17 +174,27 @@ def _shorten(message: str) -> str:
 
 #: The folder of the C{ocpp} distribution that holds a version's schemas, and
 #: how the file of a request is called.
-_FOLDERS = {Version.V16: ("v16", "")}
+_FOLDERS = {Version.V16: ("v16", ""), Version.V201: ("v201", "Request")}
+
+
+def official(version: Version, action: str, kind: str) -> dict[str, Any]:
+    """
+    The standard's schema as it was published; of 1.2 and 1.5, for which none
+    was, the one that their definitions make.
+
+    @param kind: C{Request} or C{Response}.
+    """
+    if version not in _FOLDERS:
+        return older_schema(version, f"{action}{kind}")
+    folder, request = _FOLDERS[version]
+    name = f"{action}{kind if kind == 'Response' else request}.json"
+    path = files("ocpp") / folder / "schemas" / name
+    source: dict[str, Any] = orjson.loads(path.read_text("utf-8-sig"))
+    return source
 
 
 def _load(version: Version, action: str, suffix: str) -> Schema:
-    if version not in _FOLDERS:
-        name = f"{action}{suffix or 'Request'}"
-        return Schema(older_schema(version, name))
-    folder, request = _FOLDERS[version]
-    file = f"{action}{suffix or request}.json"
-    path = files("ocpp") / folder / "schemas" / file
-    return Schema(orjson.loads(path.read_text("utf-8-sig")))
+    return Schema(official(version, action, suffix))
 
 
 _ACTIONS = {
@@ -195,7 +205,7 @@ _ACTIONS = {
 }
 
 #: The schema of each request, by version and action.
-REQUESTS = {key: _load(*key, "") for key in _ACTIONS}
+REQUESTS = {key: _load(*key, "Request") for key in _ACTIONS}
 
 #: The schema of each answer, by version and action.
 RESPONSES = {key: _load(*key, "Response") for key in _ACTIONS}
