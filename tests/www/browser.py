@@ -127,12 +127,21 @@ class Browser:
             {"userAgent": agent, "acceptLanguage": languages},
         )
 
+    def live_in(self, zone: str) -> None:
+        """
+        Have the time of C{Asia/Tokyo}, say; of the machine, if empty.
+        """
+        self.driver.execute_cdp_cmd(
+            "Emulation.setTimezoneOverride", {"timezoneId": zone}
+        )
+
     def open(self, page: str) -> None:
         """
         Show a page: C{#/stations}.
         """
         self.driver.get("about:blank")
         self.driver.get(self.base + page)
+        self.run("performance.setResourceTimingBufferSize(100000)")
 
     def go(self, page: str) -> None:
         """
@@ -222,15 +231,21 @@ class Browser:
             if entry["level"] in ("SEVERE", "WARNING")
         ]
 
+    def asked(self) -> list[str]:
+        """
+        Every address that the page has asked for.
+        """
+        found: list[str] = self.run(
+            "return performance.getEntriesByType('resource')"
+            ".map(({name}) => name)"
+        )
+        return found
+
     def hosts(self) -> set[str]:
         """
         Every host that was asked for something.
         """
-        asked = self.run(
-            "return performance.getEntriesByType('resource')"
-            ".map(({name}) => name)"
-        )
-        return {urlsplit(address).netloc for address in asked}
+        return {urlsplit(address).netloc for address in self.asked()}
 
     def shoot(self, file: str) -> None:
         """
