@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import axe_core_python
 from selenium.common.exceptions import (
     NoSuchElementException,
     StaleElementReferenceException,
@@ -22,6 +24,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 
 T = TypeVar("T")
+
+AXE = Path(axe_core_python.__file__).with_name("axe.min.js")
 
 #: Seconds that a page may take to show what is expected.
 PATIENCE = 15
@@ -246,6 +250,23 @@ class Browser:
         Every host that was asked for something.
         """
         return {urlsplit(address).netloc for address in self.asked()}
+
+    def faults(self) -> list[str]:
+        """
+        The serious faults that axe finds, for people who do not see the page
+        or who use it by keyboard.
+        """
+        if self.run("return !window.axe"):
+            self.run(AXE.read_text() + "\nwindow.axe = axe")
+        found = self.driver.execute_async_script(
+            "axe.run(document, {resultTypes: ['violations']})"
+            ".then(arguments[0])"
+        )
+        return [
+            f"{v['id']}: {v['help']}: {v['nodes'][0]['html'][:200]}"
+            for v in found["violations"]
+            if v["impact"] in ("serious", "critical")
+        ]
 
     def shoot(self, file: str) -> None:
         """

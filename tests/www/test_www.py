@@ -106,6 +106,7 @@ class PageTests(World, SynchronousTestCase):
         self.browser.until(lambda: self.browser.field("type"), "its form")
         self.browser.press("Send to 1 stations")
         self.browser.until_read("1 of 1 have answered", ".count")
+        self.assertEqual(self.browser.faults(), [])
         self.browser.until_read("Accepted", "tbody")
         self.assertEqual(self.station.told[-1][0], "Reset")
 

@@ -69,6 +69,10 @@ class AloneTests(World, SynchronousTestCase):
         self.browser.until_read("ocpp1.6")
         [attempt] = self.central.items("connectionAttempts")
         self.browser.until_read(attempt["remedy"])
+        self.addCleanup(self.browser.prefer, "light")
+        for scheme in ("light", "dark"):
+            self.browser.prefer(scheme)
+            self.assertEqual(self.browser.faults(), [], scheme)
 
     def test_heals(self) -> None:
         """

@@ -74,6 +74,9 @@ class SignInTests(World, SynchronousTestCase):
         Whoever may only look is offered nothing else on any page, and is
         refused nothing.
         """
+        self.browser.go("#/stations")
+        self.browser.until_read("Connect your first station")
+        self.assertNotIn("Start an emulated station", self.browser.text())
         station = self.street.plug("CP1")
         self.street.do(station.boot())
         begun = self.street.do(station.begin(1000)).transaction_id
@@ -173,10 +176,17 @@ class EmulatorTests(World, SynchronousTestCase):
 
     def test_mishaps(self) -> None:
         """
-        A fault, and its end; the vehicle leaves while it charges.
+        A station is made by the form; it has a fault, and no more; the
+        vehicle leaves while it charges.
         """
-        self.emulate("EMU2", 2)
-        self.browser.open("#/emulators/EMU2")
+        self.browser.open("#/emulators")
+        self.browser.press("New emulated station")
+        for label, text in {"Name": "EMU2", "Connectors": "2"}.items():
+            self.browser.field(label, "main form").clear()
+            self.browser.field(label, "main form").send_keys(text)
+        self.browser.press("Start it")
+        self.browser.until_read("EMU2", "h1")
+        self.browser.until_read("Accepted")
         Select(self.browser.field("Connector")).select_by_value("2")
         Select(self.browser.field("Error")).select_by_value("OverVoltage")
         self.browser.press("Fault")
@@ -219,6 +229,7 @@ class EmulatorTests(World, SynchronousTestCase):
         """
         self.emulate("EMU4")
         self.browser.open("#/emulators/EMU4")
+        self.browser.one(".named button")
         buttons = {b.text for b in self.browser.all("main .named button")}
         self.assertEqual(buttons, {*shipped(), *ON_FRAMES, *ON_LINES})
         self.browser.press("remote-start-refused")

@@ -237,6 +237,7 @@ class EmulatedStationTests(World, SynchronousTestCase):
         self.browser.press("Read all")
         self.row("NumberOfConnectors")
         self.assertIn("read only", self.row("NumberOfConnectors").text)
+        self.assertEqual(self.browser.faults(), [])
         self.browser.field("Search").send_keys("heartbeatint")
         self.browser.until(
             lambda: len(self.browser.all("tbody tr")) == 1, "it is found"

@@ -97,16 +97,18 @@ class Page {
       : new VirtualList({ draw: card, key: keyOf, rowHeight: 158, columns: (width) => Math.floor(width / 280) }, signal);
     this.element.classList.toggle("as-table", isTable);
     this.isEmpty = undefined;
-    if (this.stations) this.draw();
+    this.draw();
   }
 
   changed(all) {
+    this.isLoaded = true;
     this.all = all;
     fill(this.problem);
     this.draw();
   }
 
   draw() {
+    if (!this.isLoaded) return;
     this.drawTiles();
     const chosen = this.chosen();
     this.count.textContent = t("{n} of {all} stations", { n: chosen.length, all: this.all.length });
