@@ -178,6 +178,7 @@ class Router:
     @ivar greeters: who is told that a station may be sent commands: its boot
         was accepted, on this connection or before.
     @ivar accept: all, or only the stations that are C{known}.
+    @ivar wants_certificate: whether stations have to show a certificate.
     @ivar connections: how many there were.
     @ivar refusals: how many handshakes were refused, by status of HTTP.
     @ivar backend_seconds: how long the backend took, where it took its time.
@@ -199,6 +200,7 @@ class Router:
         self.greeters: list[Callable[[ILiveStation], None]] = []
         self.validation = "lenient"
         self.accept = "all"
+        self.wants_certificate = False
         self.default_version = Version.V16
         self.connections = 0
         self.refusals: Counter[int] = Counter()
@@ -290,6 +292,12 @@ class Router:
         """
         @raise Refused: this station may not connect.
         """
+        if self.wants_certificate and handshake.certificate is None:
+            raise Refused(
+                403,
+                "it showed no certificate",
+                "give the station a certificate that [tls] client_ca signed",
+            )
         known = self.fleet.get(handshake.identity)
         if known is None and len(self.fleet) >= MOST_STATIONS:
             raise Refused(

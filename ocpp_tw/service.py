@@ -15,7 +15,6 @@ from attrs import frozen
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import (
-    SSL4ServerEndpoint,
     TCP4ServerEndpoint,
     TCP6ServerEndpoint,
     serverFromString,
@@ -38,6 +37,7 @@ from .plugin import find_backend_maker
 from .router import GOING_AWAY, Router
 from .system import Notifier, let_files_be_open
 from .tls import Certificates
+from .transports.entrance import Entrance
 from .transports.site import Front
 
 
@@ -93,6 +93,9 @@ class CentralSystem(MultiService):
             reactor,
             lambda: self.is_ready,
             self._answered,
+        )
+        self.entrance = Entrance(
+            self.front.site, self.certificates, self.front.proxies, reactor
         )
         self.metrics = Metrics(self.router, reactor, lambda: self.is_ready)
         self.front.show_metrics(self.metrics.text)
@@ -183,7 +186,7 @@ class CentralSystem(MultiService):
         ports: list[IListeningPort] = []
         try:
             for endpoint in self._endpoints(config):
-                ports.append(await endpoint.listen(self.front.site))
+                ports.append(await endpoint.listen(self.entrance))
         except CannotListenError:
             await _close(ports)
             raise
@@ -195,16 +198,6 @@ class CentralSystem(MultiService):
             return [
                 serverFromString(self._reactor, text)
                 for text in server.endpoint
-            ]
-        if self.certificates:
-            return [
-                SSL4ServerEndpoint(
-                    self._reactor,
-                    server.port,
-                    self.certificates,
-                    backlog=BACKLOG,
-                    interface=server.listen,
-                )
             ]
         tcp = (
             TCP6ServerEndpoint if ":" in server.listen else TCP4ServerEndpoint

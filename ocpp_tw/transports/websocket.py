@@ -35,6 +35,7 @@ from ..peer import Peer
 from ..router import Handshake, ILiveStation, Refused, Router
 from .fastframes import FastFrames, Outbox
 from .fastpoll import poll_fast
+from .proxies import Proxies
 
 
 #: The longest identity we take; the standard's is 48 (2.0.1 Part 4, 3.1.1).
@@ -340,7 +341,10 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):
         )
 
     def _address(self) -> str:
-        peer = self.transport.getPeer()
+        headers: dict[str, str] = self.http_headers or {}
+        peer = self.factory.proxies.client(
+            self.transport.getPeer(), headers.get("x-forwarded-for", "")
+        )
         host = getattr(peer, "host", None)
         return f"{host}:{peer.port}" if host else "local"
 
@@ -528,6 +532,7 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):
 class StationFactory(WebSocketServerFactory):
     """
     @ivar router: where every station's Calls go.
+    @ivar proxies: those that are believed whom they speak for.
     @ivar ping_interval: seconds of silence before a ping; 0 for none.
     @ivar call_timeout: seconds that a station has for its answer.
     """
@@ -536,10 +541,15 @@ class StationFactory(WebSocketServerFactory):
     call_timeout = 30.0
 
     def __init__(
-        self, router: Router, reactor: Any, message_size: int = 1 << 20
+        self,
+        router: Router,
+        reactor: Any,
+        message_size: int = 1 << 20,
+        proxies: Proxies | None = None,
     ) -> None:
         super().__init__(reactor=reactor, server="")
         self.router = router
+        self.proxies = proxies or Proxies()
         self.seconds = reactor.seconds
         self.outbox = Outbox(reactor)
         poll_fast(reactor)

@@ -20,7 +20,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
 from twisted.logger import globalLogBeginner
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from .. import config
 from ..config import Config
@@ -126,14 +125,10 @@ class Worker(CentralSystem):
         return self.metrics.rows()
 
     async def _listen(self, config: Config) -> list[IListeningPort]:
-        site: Any = self.front.site
-        certificates: Any = self.certificates
-        if certificates:
-            site = TLSMemoryBIOFactory(certificates, False, site)
         family = (
             socket.AF_INET6 if ":" in config.server.listen else socket.AF_INET
         )
-        port = self._reactor.adoptStreamPort(LISTEN, family, site)
+        port = self._reactor.adoptStreamPort(LISTEN, family, self.entrance)
         os.close(LISTEN)
         return [port]
 
