@@ -97,7 +97,12 @@ class CentralSystem(MultiService):
         self.entrance = Entrance(
             self.front.site, self.certificates, self.front.proxies, reactor
         )
-        self.metrics = Metrics(self.router, reactor, lambda: self.is_ready)
+        self.metrics = Metrics(
+            self.router,
+            reactor,
+            lambda: self.is_ready,
+            self.front.queue.figures,
+        )
         self.front.show_metrics(self.metrics.text)
         self.front.offer_reload(self.reload)
         self.front.emulators.control = Control(
@@ -372,28 +377,37 @@ class EmulatorAlone(MultiService):
 
     log = Logger()
 
-    def __init__(self, load: Callable[[], Config], reactor: Any) -> None:
+    def __init__(
+        self, load: Callable[[], Config], reactor: Any, logs: Logs
+    ) -> None:
         super().__init__()
         self._load = load
+        self._logs = logs
         self.emulator = Emulator(emulator_path(load()), reactor)
         self.emulator.setServiceParent(self)
-        signals = Signals(
-            {signal.SIGHUP: self.reload, signal.SIGQUIT: reactor.stop}, reactor
+        self.signals = Signals(
+            {
+                signal.SIGHUP: self.reload,
+                signal.SIGQUIT: reactor.stop,
+                signal.SIGUSR1: logs.reopen,
+            },
+            reactor,
         )
-        signals.setServiceParent(self)
+        self.signals.setServiceParent(self)
 
     def reload(self) -> Deferred[None]:
         """
         Read the configuration and the folder of stations again.
         """
         try:
-            path = emulator_path(self._load())
+            new = self._load()
+            self._logs.use(new.log)
         except BadConfig as e:
             self.log.error(
                 "not reloaded, nothing has changed: {error}", error=e
             )
             return succeed(None)
-        return self.emulator.reload(path)
+        return self.emulator.reload(emulator_path(new))
 
 
 def emulator_path(config: Config) -> Path | None:

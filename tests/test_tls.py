@@ -12,7 +12,11 @@ from typing import Any
 
 from cryptography import x509
 from twisted.trial.unittest import SynchronousTestCase
-from websockets.exceptions import InvalidMessage, InvalidStatus
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidMessage,
+    InvalidStatus,
+)
 from websockets.sync.client import ClientConnection, connect
 
 from .certificates import Identity, certify
@@ -20,7 +24,7 @@ from .process import server
 
 
 #: How a handshake fails at the other end.
-NO_WAY = (OSError, EOFError, InvalidMessage)
+NO_WAY = (OSError, EOFError, InvalidMessage, ConnectionClosed)
 
 HEARTBEAT = json.dumps([2, "1", "Heartbeat", {}])
 

@@ -305,6 +305,7 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):
     _refusal: Refused | None = None
     _life_sign: IDelayedCall | None = None
     _misses = 0
+    _pinged_at = 0.0
     _write_blocked = False
     _overfed = False
 
@@ -486,18 +487,21 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):
         if self.station is None:
             return
         interval = self._ping_interval()
-        deadline = min(PONG_DEADLINE, interval)
-        silence = self.factory.seconds() - self.station.last_seen
-        if silence <= deadline if self._misses else silence < interval:
+        now = self.factory.seconds()
+        silence = now - self.station.last_seen
+        # Not by how long ago: we may be late ourselves.
+        if self.station.last_seen >= self._pinged_at:
             self._misses = 0
+        if not self._misses and silence < interval:
             self._watch(interval - silence)
             return
         self._misses += 1
         if self._misses > MISSES:
             self.transport.abortConnection()
         else:
+            self._pinged_at = now
             self.sendPing()
-            self._watch(deadline)
+            self._watch(min(PONG_DEADLINE, interval))
 
     # Back-pressure: we read no more from a station that does not read us,
     # or that asks faster than it can be answered.

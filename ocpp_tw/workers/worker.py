@@ -98,6 +98,7 @@ class Worker(CentralSystem):
             signal.SIGWINCH: lambda: None,
             signal.SIGQUIT: self.drain,
             signal.SIGUSR1: self.books.reopen,
+            signal.SIGINT: reactor.stop,
         }
 
     def meet(self, say: Callable[[Message], None]) -> None:
@@ -174,7 +175,7 @@ def _run(reactor: Any, role: Role) -> None:
         if role.number:
             start = partial(_work, role, reactor, logs)
         else:
-            start = partial(_emulate, role, reactor)
+            start = partial(_emulate, role, reactor, logs)
         start()
     except (BadConfig, SystemExit) as e:
         raise SystemExit(f"worker {role.number}: {e}") from None
@@ -202,8 +203,9 @@ def _work(role: Role, reactor: Any, logs: Logs) -> None:
     reactor.addSystemEventTrigger("before", "shutdown", worker.stopService)
 
 
-def _emulate(role: Role, reactor: Any) -> None:
-    alone = EmulatorAlone(role.load, reactor)
+def _emulate(role: Role, reactor: Any, logs: Logs) -> None:
+    alone = EmulatorAlone(role.load, reactor, logs)
+    alone.signals.calls[signal.SIGINT] = reactor.stop
     wire = _connect(reactor.stop, lambda message: None)
     alone.startService()
     reactor.addSystemEventTrigger("before", "shutdown", alone.stopService)
@@ -229,7 +231,7 @@ def main() -> None:
     from twisted.internet import reactor
 
     role = Role.read(sys.argv[1:])
-    # The master dies first, and tells us then.
+    # Until we listen to them.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     name = f"worker process {role.number}" if role.number else "emulator"

@@ -5,7 +5,7 @@ The backend that asks functions in a PostgreSQL database.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg2
@@ -23,9 +23,11 @@ from ...errors import (
     NotKept,
     OCPPError,
 )
+from ...figures import Figure, unanswered
 from ...interfaces import (
     IBackend,
     ICentralSystem,
+    IMeasured,
     IObserver,
     IReady,
     ISeedLists,
@@ -43,7 +45,7 @@ from .pool import Connector, Pool
 from .presence import Presence
 
 
-@implementer(IBackend, IObserver, IReady, ISeedLists, ISeedSOAP)
+@implementer(IBackend, IMeasured, IObserver, IReady, ISeedLists, ISeedSOAP)
 class PostgresBackend(MultiService):
     """
     Asks C{ocpp.Parse}, and answers with what it returns.
@@ -86,6 +88,10 @@ class PostgresBackend(MultiService):
         Whether the database is reached.
         """
         return self._pool.is_well
+
+    def figures(self) -> Iterator[Figure]:
+        yield unanswered(self.unanswered.total())
+        yield from self._pool.figures()
 
     # Stations
 

@@ -6,7 +6,7 @@ none waits a while, and what was lost is opened again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import uniform
 from typing import Any
 
@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 from txpostgres.txpostgres import Connection
 
 from ...errors import BackendUnavailable
+from ...figures import Figure, pool
 
 
 #: How long to wait for a connection, in seconds, and how many may wait.
@@ -198,6 +199,13 @@ class Pool(Service):
     @property
     def is_well(self) -> bool:
         return bool(self._links)
+
+    def figures(self) -> Iterator[Figure]:
+        """
+        What there is to measure of it.
+        """
+        idle = len(self._idle)
+        return pool(len(self._links) - idle, idle, len(self._waiting))
 
     # A service
 

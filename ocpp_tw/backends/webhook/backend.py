@@ -5,7 +5,7 @@ The backend that asks an HTTP server what to answer.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -18,9 +18,11 @@ from zope.interface import implementer
 
 from ...database import Database
 from ...errors import CallFailed, ErrorCode, NotKept
+from ...figures import Figure, pool, unanswered
 from ...interfaces import (
     IBackend,
     ICentralSystem,
+    IMeasured,
     IObserver,
     IOutbox,
     IStation,
@@ -37,7 +39,7 @@ from .outbox import MIGRATIONS, Outbox
 EVENTS = ("connected", "disconnected", "answered", "violations")
 
 
-@implementer(IBackend, IObserver, IOutbox)
+@implementer(IBackend, IMeasured, IObserver, IOutbox)
 class WebhookBackend(Service):
     """
     Posts each Call, and answers with the reply.
@@ -157,6 +159,25 @@ class WebhookBackend(Service):
                 **members,
             },
         )
+
+    # Figures
+
+    def figures(self) -> Iterator[Figure]:
+        yield unanswered(self.unanswered.total())
+        yield from pool(self._endpoint.busy, 0, self._endpoint.waiting)
+        if self._outbox is not None:
+            yield Figure(
+                "cs_events_waiting",
+                "gauge",
+                "Events that the webhook has not been told yet.",
+                self._outbox.waiting,
+            )
+            yield Figure(
+                "cs_events_dropped",
+                "counter",
+                "Events that could not be kept until they are told.",
+                self._outbox.dropped,
+            )
 
     # An outbox
 
