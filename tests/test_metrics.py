@@ -346,12 +346,11 @@ class ElsewhereTests(SynchronousTestCase):
 
 
 def webhook(**settings):
-    made = find_backend_maker("webhook").make_backend(
+    return find_backend_maker("webhook").make_backend(
         {**asdict(Webhook(events=("connected",))), **settings},
         None,
         MemoryReactorClock(),
     )
-    return made
 
 
 def postgres():
