@@ -99,7 +99,7 @@ class Child(ProcessProtocol):
 
     def signal(self, number: signal.Signals) -> None:
         with suppress(ProcessExitedAlready):
-            self.transport.signalProcess(number.name[3:])  # type: ignore[union-attr]
+            self.transport.signalProcess(int(number))  # type: ignore[union-attr]
 
     def drain(self) -> None:
         """

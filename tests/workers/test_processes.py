@@ -591,19 +591,25 @@ class StartTests(SynchronousTestCase):
         (folder / "configuration.json").write_text(
             json.dumps(
                 {
-                    "connectorId": [],
+                    "connectorId": [{"id": 1}],
                     "configurationKey": [
+                        {
+                            "key": "StationIdentity",
+                            "readonly": False,
+                            "value": "CP001",
+                        },
                         {
                             "key": "CentralSystemURL",
                             "readonly": False,
                             "value": f"ws://127.0.0.1:{central.port}/ocpp",
-                        }
+                        },
                     ],
                 }
             )
         )
         central.start()
         central.until_logged("is ready", 3)
+        central.until_logged("<CP001 OCPP 1.6 at")
         load = Load([Station(central, f"CP{n}") for n in range(4)])
         load.until(10)
         # Killed under load, it comes again, and its station with it.
