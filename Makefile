@@ -8,7 +8,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 # What tests run beside us; tests use what they find of it.
-TEST_PACKAGES = postgresql chromium chromium-driver fonts-dejavu-core
+TEST_PACKAGES = postgresql chromium chromium-driver fonts-dejavu-core \
+	systemd nginx haproxy
 
 .PHONY: run test test-deps soap lint types format bench news dist clean
 

@@ -66,6 +66,38 @@ class Figure:
     labels: Mapping[str, str] = field(factory=dict)
 
 
+def unanswered(count: int) -> Figure:
+    """
+    What every backend has that asks somebody else.
+    """
+    return Figure(
+        "cs_backend_unanswered",
+        "counter",
+        "Calls that the backend had no answer to.",
+        count,
+    )
+
+
+def pool(busy: int, idle: int, waiting: int) -> Iterator[Figure]:
+    """
+    Connections that a backend asks by.
+    """
+    for state, count in {"busy": busy, "idle": idle}.items():
+        yield Figure(
+            "cs_pool_connections",
+            "gauge",
+            "Connections of the backend, by state.",
+            count,
+            {"state": state},
+        )
+    yield Figure(
+        "cs_pool_waiting",
+        "gauge",
+        "What waits for a connection of the backend.",
+        waiting,
+    )
+
+
 class Count(Histogram):
     """
     What became of the messages of one action, and how long that took.

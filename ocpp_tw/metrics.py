@@ -18,7 +18,6 @@ from twisted.internet.task import LoopingCall
 
 from . import __version__
 from .figures import Count, Figure, Histogram
-from .fleet import Fleet
 from .interfaces import IMeasured
 from .router import Router
 
@@ -49,8 +48,13 @@ class Metrics(Service, Collector):
         router: Router,
         clock: IReactorTime,
         is_ready: Callable[[], bool],
+        more: Callable[[], Iterable[Figure]] = tuple,
     ) -> None:
+        """
+        @param more: further figures.
+        """
         self._router = router
+        self._more = more
         self._is_ready = is_ready
         self.number = 1
         #: Gives the figures of the other workers, where there are others.
@@ -139,12 +143,13 @@ class Metrics(Service, Collector):
             float(self._is_ready()),
         )
         yield from _stations(router)
-        yield from _connectors(router.fleet)
+        yield from _connectors(router)
         yield from _messages("in", "cs_answer_seconds", router.tally.received)
         yield from _messages("out", "cs_command_seconds", router.tally.sent)
         yield from self._of_the_router()
         yield from router.journal.database.figures("journal")
         yield from self._of_http()
+        yield from self._more()
         backend = IMeasured(router.backend, None)
         if backend is not None:
             yield from backend.figures()
@@ -225,9 +230,7 @@ def _stations(router: Router) -> Iterator[Figure]:
             {"version": version},
         )
     held_off: Counter[str] = Counter(
-        known.settings.registration
-        for known in router.fleet
-        if known.station is not None
+        station.known.settings.registration for station in router.ours.values()
     )
     for registration, count in held_off.items():
         yield Figure(
@@ -239,12 +242,12 @@ def _stations(router: Router) -> Iterator[Figure]:
         )
 
 
-def _connectors(fleet: Fleet) -> Iterator[Figure]:
+def _connectors(router: Router) -> Iterator[Figure]:
+    # Those of ours: each worker counts its own.
     statuses: Counter[str] = Counter(
         _status(connector)
-        for known in fleet
-        if known.station is not None
-        for connector in known.connectors.values()
+        for station in router.ours.values()
+        for connector in station.known.connectors.values()
     )
     for status, count in statuses.items():
         yield Figure(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -30,6 +30,7 @@ from .errors import (
     StationNotConnected,
     TooManyCalls,
 )
+from .figures import Figure
 from .fleet import iso
 from .interfaces import IStation, Page
 from .messagelog import page, whole
@@ -97,6 +98,17 @@ class Queue:
 
     def _now(self) -> int:
         return int(self._seconds() * 1000)
+
+    def figures(self) -> Iterator[Figure]:
+        """
+        What there is to measure of it.
+        """
+        yield Figure(
+            "cs_stations_awaited",
+            "gauge",
+            "Stations that queued commands wait for.",
+            len(self._awaited),
+        )
 
     # What operators do
 

@@ -193,6 +193,7 @@ class Router:
         was accepted, on this connection or before.
     @ivar accept: all, or only the stations that are C{known}.
     @ivar leaving: whether we stop, and take no station any more.
+    @ivar wants_certificate: whether stations have to show a certificate.
     @ivar connections: how many there were.
     @ivar refusals: how many handshakes were refused, by status of HTTP.
     @ivar backend_seconds: how long the backend took, where it took its time.
@@ -217,6 +218,7 @@ class Router:
         self.patience = 0
         self.accept = "all"
         self.leaving = False
+        self.wants_certificate = False
         self.default_version = Version.V16
         self.connections = 0
         self.refusals: Counter[int] = Counter()
@@ -314,6 +316,12 @@ class Router:
         """
         if self.leaving:
             raise Refused(503, "the central system stops", "come back later")
+        if self.wants_certificate and handshake.certificate is None:
+            raise Refused(
+                403,
+                "it showed no certificate",
+                "give the station a certificate that [tls] client_ca signed",
+            )
         known = self.fleet.get(handshake.identity)
         if known is None and len(self.fleet) >= MOST_STATIONS:
             raise Refused(

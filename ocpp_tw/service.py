@@ -15,7 +15,6 @@ from attrs import frozen
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.endpoints import (
-    SSL4ServerEndpoint,
     TCP4ServerEndpoint,
     TCP6ServerEndpoint,
     serverFromString,
@@ -39,6 +38,7 @@ from .plugin import find_backend_maker
 from .router import GOING_AWAY, Router
 from .system import Notifier, let_files_be_open
 from .tls import Certificates
+from .transports.entrance import Entrance
 from .transports.site import Front
 
 
@@ -97,7 +97,15 @@ class CentralSystem(MultiService):
             lambda: self.is_ready,
             self._answered,
         )
-        self.metrics = Metrics(self.router, reactor, lambda: self.is_ready)
+        self.entrance = Entrance(
+            self.front.site, self.certificates, self.front.proxies, reactor
+        )
+        self.metrics = Metrics(
+            self.router,
+            reactor,
+            lambda: self.is_ready,
+            self.front.queue.figures,
+        )
         self.front.show_metrics(self.metrics.text)
         self.front.offer_reload(self.reload)
         self.front.emulators.control = Control(
@@ -186,7 +194,7 @@ class CentralSystem(MultiService):
         ports: list[IListeningPort] = []
         try:
             for endpoint in self._endpoints(config):
-                ports.append(await endpoint.listen(self.front.site))
+                ports.append(await endpoint.listen(self.entrance))
         except CannotListenError:
             await _close(ports)
             raise
@@ -198,16 +206,6 @@ class CentralSystem(MultiService):
             return [
                 serverFromString(self._reactor, text)
                 for text in server.endpoint
-            ]
-        if self.certificates:
-            return [
-                SSL4ServerEndpoint(
-                    self._reactor,
-                    server.port,
-                    self.certificates,
-                    backlog=BACKLOG,
-                    interface=server.listen,
-                )
             ]
         tcp = (
             TCP6ServerEndpoint if ":" in server.listen else TCP4ServerEndpoint
@@ -385,28 +383,37 @@ class EmulatorAlone(MultiService):
 
     log = Logger()
 
-    def __init__(self, load: Callable[[], Config], reactor: Any) -> None:
+    def __init__(
+        self, load: Callable[[], Config], reactor: Any, logs: Logs
+    ) -> None:
         super().__init__()
         self._load = load
+        self._logs = logs
         self.emulator = Emulator(emulator_path(load()), reactor)
         self.emulator.setServiceParent(self)
-        signals = Signals(
-            {signal.SIGHUP: self.reload, signal.SIGQUIT: reactor.stop}, reactor
+        self.signals = Signals(
+            {
+                signal.SIGHUP: self.reload,
+                signal.SIGQUIT: reactor.stop,
+                signal.SIGUSR1: logs.reopen,
+            },
+            reactor,
         )
-        signals.setServiceParent(self)
+        self.signals.setServiceParent(self)
 
     def reload(self) -> Deferred[None]:
         """
         Read the configuration and the folder of stations again.
         """
         try:
-            path = emulator_path(self._load())
+            new = self._load()
+            self._logs.use(new.log)
         except BadConfig as e:
             self.log.error(
                 "not reloaded, nothing has changed: {error}", error=e
             )
             return succeed(None)
-        return self.emulator.reload(path)
+        return self.emulator.reload(emulator_path(new))
 
 
 def emulator_path(config: Config) -> Path | None:

@@ -24,8 +24,9 @@ from .plugin import backend_makers, find_backend_maker
 from .system import Owner, acting_as, owner_of
 
 
-# Until the service listens to it, a SIGHUP would end the process.
-signal.signal(signal.SIGHUP, signal.SIG_IGN)
+# Until the service listens to them, these would end the process.
+for number in (signal.SIGHUP, signal.SIGUSR1):
+    signal.signal(number, signal.SIG_IGN)
 
 
 class Options(usage.Options):
@@ -200,7 +201,7 @@ def makeService(options: Options) -> IService:
         logs = Logs(loaded.log, options.log_by_default, files)
         Options.logs = logs
         if loaded.emulator.enable and not loaded.main.master:
-            alone: IService = EmulatorAlone(options["load"], reactor)
+            alone: IService = EmulatorAlone(options["load"], reactor, logs)
             return alone
         master = (
             _master(options, reactor, logs) if has_master(loaded) else None

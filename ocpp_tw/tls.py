@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from OpenSSL import SSL
+from OpenSSL.crypto import FILETYPE_PEM, X509, load_privatekey
 from twisted.internet import ssl
 
 from .config import TLS
@@ -40,15 +42,9 @@ class Certificates:
     def read_again(self, config: TLS) -> Callable[[], None]:
         """
         @return: what puts the new certificate in place.
-        @raise BadConfig: it cannot be used, or TLS was switched on or off,
-            which a listening port cannot follow.
+        @raise BadConfig: it cannot be used.
         """
         options = _options(config)
-        if (options is None) != (self._options is None):
-            raise BadConfig(
-                "[tls] certificate: TLS cannot be switched on or off by a "
-                "reload; restart"
-            )
 
         def replace() -> None:
             self._options = options
@@ -60,19 +56,36 @@ def _options(config: TLS) -> Any:
     if not config.certificate:
         return None
     try:
-        pem = Path(config.certificate).read_text()
-        if config.key:
-            pem += "\n" + Path(config.key).read_text()
-        ours = ssl.PrivateCertificate.loadPEM(pem)
-        trusted = None
-        if config.client_ca:
-            authority = Path(config.client_ca).read_bytes()
-            trusted = ssl.Certificate.loadPEM(authority)
-        return ssl.CertificateOptions(
-            privateKey=ours.privateKey.original,
-            certificate=ours.original,
-            trustRoot=trusted,
+        ours, *chain = _certificates(config.certificate)
+        key = Path(config.key or config.certificate).read_bytes()
+        trusted = _certificates(config.client_ca) if config.client_ca else []
+        options = ssl.CertificateOptions(
+            privateKey=load_privatekey(FILETYPE_PEM, key, _no_passphrase),
+            certificate=ours,
+            extraCertChain=chain,
+            verify=bool(trusted),
+            caCerts=trusted,
+            # Operators need none: who has to have one is for the router.
+            requireCertificate=False,
             raiseMinimumTo=_VERSIONS[config.min_version or "1.2"],
         )
+        # Now, and not at the first connection.
+        options.getContext()
     except (OSError, SSL.Error, ValueError) as e:
         raise BadConfig(f"[tls] {config.certificate}: {e}") from e
+    return options
+
+
+def _no_passphrase(*asked: object) -> bytes:
+    """
+    Nobody is there to be asked for one.
+    """
+    return b""
+
+
+def _certificates(path: str) -> list[X509]:
+    """
+    All certificates in a file, in their order; at least one.
+    """
+    found = x509.load_pem_x509_certificates(Path(path).read_bytes())
+    return [X509.from_cryptography(each) for each in found]

@@ -106,6 +106,8 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                # Without the terminal of whoever runs the tests.
+                start_new_session=True,
             )
 
     def start(self, *options: str) -> None:

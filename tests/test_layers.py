@@ -42,7 +42,8 @@ ALLOWED = {
     ],
     "metrics": ["figures", "fleet", "interfaces", "router"],
     "queued": [
-        *("errors", "fleet", "interfaces", "messagelog", "ocpp", "router"),
+        *("errors", "figures", "fleet", "interfaces", "messagelog", "ocpp"),
+        "router",
     ],
     "onboarding": ["errors", "interfaces", "router"],
     # What authors of plugins may use, and no more.

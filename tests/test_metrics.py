@@ -7,23 +7,28 @@ import re
 from pathlib import Path
 
 import yaml
+from attrs import asdict
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from ocpp_tw.backends.embedded import EmbeddedBackend
 from ocpp_tw.backends.embedded.schema import MIGRATIONS
+from ocpp_tw.config.settings import Postgres, Webhook
 from ocpp_tw.database import Database
 from ocpp_tw.figures import BOUNDS, Figure, Histogram, Tally
 from ocpp_tw.interfaces import IMeasured, IReady
 from ocpp_tw.journal import Attempt
 from ocpp_tw.messagelog import Entry
 from ocpp_tw.metrics import Metrics
+from ocpp_tw.ocpp.messages import Call
+from ocpp_tw.plugin import find_backend_maker
 
-from .transports.world import FakeBackend, World
+from .transports.world import FakeBackend, FakeStation, World
 
 
 CONF = Path(__file__).parent.parent / "conf"
@@ -128,7 +133,12 @@ class Measuring(World):
 
     def setUp(self):
         super().setUp()
-        self.metrics = Metrics(self.router, self.clock, lambda: self.ready)
+        self.metrics = Metrics(
+            self.router,
+            self.clock,
+            lambda: self.ready,
+            self.front.queue.figures,
+        )
         self.front.show_metrics(self.metrics.text)
 
     def samples(self):
@@ -283,6 +293,72 @@ class DatabaseTests(SynchronousTestCase):
         self.assertFalse(backend.is_ready)
 
 
+class ElsewhereTests(SynchronousTestCase):
+    """
+    What is measured of backends that ask somebody else.
+    """
+
+    def figures(self, backend):
+        verifyObject(IMeasured, backend)
+        return {
+            (figure.name, *figure.labels.values()): figure.value
+            for figure in backend.figures()
+        }
+
+    def test_webhook(self):
+        """
+        Requests that are under way, that wait, and that had no answer;
+        events that wait.
+        """
+        backend = webhook(connections=1)
+        for _ in range(3):
+            backend.answer(FakeStation("CP1"), Call("1", "Heartbeat", {}))
+        backend.unanswered.update(["Unanswered", "Senseless"])
+        self.assertEqual(
+            self.figures(backend),
+            {
+                ("cs_backend_unanswered",): 2,
+                ("cs_pool_connections", "busy"): 1,
+                ("cs_pool_connections", "idle"): 0,
+                ("cs_pool_waiting",): 2,
+                ("cs_outbox_waiting",): 0,
+                ("cs_outbox_lost",): 0,
+            },
+        )
+
+    def test_postgres(self):
+        """
+        Connections, who waits for one, and Calls that had no answer.
+        """
+        backend = postgres()
+        backend.unanswered.update(["57P01", "57P01"])
+        backend._pool._links.update([object(), object(), object()])
+        backend._pool._idle.append(object())
+        self.assertEqual(
+            self.figures(backend),
+            {
+                ("cs_backend_unanswered",): 2,
+                ("cs_pool_connections", "busy"): 2,
+                ("cs_pool_connections", "idle"): 1,
+                ("cs_pool_waiting",): 0,
+            },
+        )
+
+
+def webhook(**settings):
+    return find_backend_maker("webhook").make_backend(
+        {**asdict(Webhook(events=("connected",))), **settings},
+        None,
+        MemoryReactorClock(),
+    )
+
+
+def postgres():
+    return find_backend_maker("postgres").make_backend(
+        asdict(Postgres()), None, Clock()
+    )
+
+
 class WatchedTests(Measuring):
     """
     C{conf/grafana} and C{conf/prometheus} against the figures that there are.
@@ -300,8 +376,17 @@ class WatchedTests(Measuring):
         self.visit()
         clock = Clock()
         database = Database(":memory:", MIGRATIONS, clock)
-        self.router.use(EmbeddedBackend(database, clock))
-        return {name for name, *_ in self.samples()}
+        names = {name for name, *_ in self.samples()}
+        self.families = {family.name for family in self.metrics.collect()}
+        for backend in (
+            EmbeddedBackend(database, clock),
+            webhook(),
+            postgres(),
+        ):
+            self.router.use(backend)
+            names |= {name for name, *_ in self.samples()}
+            self.families |= {f.name for f in self.metrics.collect()}
+        return names
 
     def assert_known(self, expressions):
         known = self.known()
@@ -344,8 +429,7 @@ class WatchedTests(Measuring):
         text = (CONF.parent / "docs" / "operate.md").read_text()
         documented = set(re.findall(r"^\| `(cs_\w+)`", text, re.M))
         self.known()
-        families = {family.name for family in self.metrics.collect()}
-        self.assertEqual(documented, families)
+        self.assertEqual(documented, self.families)
 
 
 def _without_strings(expression):

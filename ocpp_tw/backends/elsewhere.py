@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
 
 from ..errors import CallFailed, ErrorCode
-from ..figures import Figure
 from ..ocpp.messages import Payload
 from ..ocpp.times import write_time
 
@@ -115,17 +113,3 @@ def as_time(seconds: float) -> str:
     '1970-01-01T00:00:00.000Z'
     """
     return write_time(int(seconds * 1000))
-
-
-def unanswered_figures(unanswered: Mapping[str, int]) -> Iterator[Figure]:
-    """
-    How many Calls were not answered, by reason.
-    """
-    for reason, count in unanswered.items():
-        yield Figure(
-            "cs_backend_unanswered",
-            "counter",
-            "Calls of stations that whom we ask did not answer, by reason.",
-            count,
-            {"reason": reason},
-        )

@@ -361,6 +361,34 @@ class Places:
 
 
 @frozen
+class Networks:
+    """
+    Who is trusted.
+
+    @ivar word: what stands for everybody who comes by a socket of Unix.
+    """
+
+    word: str
+
+    @property
+    def allowed(self) -> str:
+        return (
+            f"addresses and networks (127.0.0.1 10.0.0.0/8), or {self.word}, "
+            "with spaces between them"
+        )
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        places = tuple(text.lower().replace(",", " ").split())
+        for place in places:
+            if place != self.word:
+                ipaddress.ip_network(place)
+        return places
+
+    def show(self, value: tuple[str, ...]) -> str:
+        return " ".join(value)
+
+
+@frozen
 class Origins:
     """
     Origins of web pages, with spaces or commas between them.

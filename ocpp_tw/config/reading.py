@@ -421,6 +421,8 @@ def _contradictions(config: Config) -> Iterator[_Contradiction]:
             f"[stations] security_profile = {profile}: profiles are not "
             "enforced yet; leave it 0, and keep strangers out otherwise",
         )
+    yield from _proxies(config.server)
+    yield from _tls_twice(config.server, config.tls)
     pool = config.postgres.poll
     if pool.min > pool.max:
         yield (
@@ -435,6 +437,25 @@ def _half_tls(tls: TLS) -> Iterator[_Contradiction]:
         yield keys, "[tls] certificate and key: give both, or neither"
     elif tls.client_ca and not tls.certificate:
         yield keys, "[tls] client_ca: needs a certificate and key of ours too"
+
+
+def _tls_twice(server: Server, tls: TLS) -> Iterator[_Contradiction]:
+    for endpoint in server.endpoint:
+        if tls.certificate and endpoint.startswith(("ssl:", "tls:")):
+            yield (
+                {("tls", "certificate"), ("server", "endpoint")},
+                f"[server] endpoint = {endpoint}: has TLS of its own; give it "
+                "as tcp:..., or leave [tls] out",
+            )
+
+
+def _proxies(server: Server) -> Iterator[_Contradiction]:
+    if server.proxy_protocol and not server.proxies:
+        yield (
+            {("server", "proxies"), ("server", "proxy_protocol")},
+            "[server] proxy_protocol: needs the addresses of the proxies, "
+            "[server] proxies",
+        )
 
 
 def _openness(server: Server, api: API) -> Iterator[_Contradiction]:

@@ -29,6 +29,7 @@ from .kinds import (
     FilePath,
     Flag,
     Kind,
+    Networks,
     Origins,
     Pattern,
     Places,
@@ -169,7 +170,15 @@ class Server:
         "How long a client may keep us waiting for its request, or for more "
         "of it.",
     )
-    log: str = setting(FilePath(optional=True), "", "The access log.")
+    log: str = setting(FilePath(LOGS, optional=True), "", "The access log.")
+    proxies: tuple[str, ...] = setting(
+        Networks("unix"),
+        (),
+        "The reverse proxies that are believed whom they speak for.",
+    )
+    proxy_protocol: bool = setting(
+        Flag(), False, "Whether they say it by the PROXY protocol."
+    )
 
     @property
     def pages(self) -> str:
@@ -216,7 +225,7 @@ def _is_local(endpoint: str) -> bool:
 @frozen
 class TLS:
     """
-    Encrypting listen and port; given a certificate, they speak TLS only.
+    Encrypting what we listen on; given a certificate, it speaks TLS only.
     """
 
     certificate: str = setting(
@@ -228,7 +237,7 @@ class TLS:
     client_ca: str = setting(
         FilePath(optional=True),
         "",
-        "Who signs the certificates of stations (PEM).",
+        "Who signs the certificates that stations have to show (PEM).",
     )
     min_version: str = setting(
         Choice(["1.2", "1.3"]), "1.2", "The oldest version of TLS spoken."

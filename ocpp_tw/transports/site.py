@@ -19,6 +19,7 @@ from ..queued import Queue
 from ..router import Router
 from .admission import Admission
 from .docs import Docs
+from .proxies import Proxies
 from .rest import API
 from .soap import SoapResource, SoapRules, SoapStations
 from .soap_addresses import Allowed
@@ -81,6 +82,24 @@ class Visit(Request):
         if self._left >= 0:
             super().requestReceived(command, path, version)
 
+    def process(self) -> None:
+        """
+        Take the word of a trusted proxy for who asks, and how.
+        """
+        proxies: Proxies = self.channel.factory.proxies
+        if proxies.trust(self.client):
+            self._heed(proxies)
+        super().process()
+
+    def _heed(self, proxies: Proxies) -> None:
+        host = self.getHeader("x-forwarded-host")
+        if host:
+            self.requestHeaders.setRawHeaders("host", [_last(host)])
+        scheme = self.getHeader("x-forwarded-proto")
+        if scheme:
+            self._forceSSL = _last(scheme).lower() in ("https", "wss")
+        self.client = proxies.client(self.client, forwarded_for(self))
+
     def _refuse_the_rest(self) -> None:
         """
         Answer without having read it all.
@@ -96,6 +115,21 @@ class Visit(Request):
             b"Connection: close\r\n\r\n%b" % (len(body), body)
         )
         channel.loseConnection()
+
+
+def forwarded_for(request: Any) -> str:
+    """
+    All headers C{X-Forwarded-For} as one.
+    """
+    headers = request.requestHeaders.getRawHeaders("x-forwarded-for", [])
+    return ",".join(headers)
+
+
+def _last(header: str) -> str:
+    """
+    What the proxy next to us has added.
+    """
+    return header.rpartition(",")[2].strip()
 
 
 class Health(Resource):
@@ -213,9 +247,11 @@ class Door(Site):
         root: IResource,
         answered: Callable[[Any, float], None],
         came: Callable[[], None],
+        proxies: Proxies,
         reactor: Any,
     ) -> None:
         super().__init__(root, Visit, reactor=reactor)
+        self.proxies = proxies
         self._answered = answered
         self._came = came
 
@@ -249,6 +285,7 @@ class Front:
     What is seen of us on our one port.
 
     @ivar site: what listening ports are given.
+    @ivar proxies: those that are believed whom they speak for.
     @ivar admission: at what rate connections are taken from them.
     @ivar emulators: the part of the API that has our own stations.
     """
@@ -267,8 +304,9 @@ class Front:
         """
         self._router = router
         self._reactor = reactor
+        self.proxies = Proxies()
         self._stations = StationFactory(
-            router, reactor, config.stations.message_size
+            router, reactor, config.stations.message_size, self.proxies
         )
         self._root = Root(StationResource(self._stations))
         self._api = API(router, reactor)
@@ -280,7 +318,9 @@ class Front:
         self._root.putChild(b"healthz", Health("healthy", lambda: True))
         self._root.putChild(b"readyz", Health("ready", is_ready))
         self.admission = Admission(reactor, self._is_busy)
-        self.site = Door(self._root, answered, self.admission.came, reactor)
+        self.site = Door(
+            self._root, answered, self.admission.came, self.proxies, reactor
+        )
         self.prepare(config)()
 
     def _is_busy(self) -> bool:
@@ -334,6 +374,7 @@ class Front:
             self._router.accept = stations.accept
             self._router.time_zone = stations.time_zone
             self._router.patience = stations.unanswered
+            self._router.wants_certificate = bool(config.tls.client_ca)
             self.admission.rate = stations.admission
             self._router.default_version = Version(stations.default_version)
             self._stations.ping_interval = stations.ping_interval
@@ -341,6 +382,9 @@ class Front:
             self._soap.rules = _soap_rules(config)
             self._soap.courier = courier
             self.site.timeOut = config.server.timeout
+            self.proxies.use(
+                config.server.proxies, config.server.proxy_protocol
+            )
             self._root.pages = Pages(config.server.pages)
             self._root.sites = {
                 host: Pages(folder) for host, folder in config.sites.items()

@@ -35,6 +35,7 @@ from ..peer import Peer
 from ..router import Handshake, ILiveStation, Refused, Router
 from .fastframes import FastFrames, Outbox
 from .fastpoll import poll_fast
+from .proxies import Proxies
 
 
 #: The longest identity we take; the standard's is 48 (2.0.1 Part 4, 3.1.1).
@@ -304,6 +305,7 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):
     _refusal: Refused | None = None
     _life_sign: IDelayedCall | None = None
     _misses = 0
+    _pinged_at = 0.0
     _write_blocked = False
     _overfed = False
 
@@ -340,7 +342,10 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):
         )
 
     def _address(self) -> str:
-        peer = self.transport.getPeer()
+        headers: dict[str, str] = self.http_headers or {}
+        peer = self.factory.proxies.client(
+            self.transport.getPeer(), headers.get("x-forwarded-for", "")
+        )
         host = getattr(peer, "host", None)
         return f"{host}:{peer.port}" if host else "local"
 
@@ -482,18 +487,21 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):
         if self.station is None:
             return
         interval = self._ping_interval()
-        deadline = min(PONG_DEADLINE, interval)
-        silence = self.factory.seconds() - self.station.last_seen
-        if silence <= deadline if self._misses else silence < interval:
+        now = self.factory.seconds()
+        silence = now - self.station.last_seen
+        # Not by how long ago: we may be late ourselves.
+        if self.station.last_seen >= self._pinged_at:
             self._misses = 0
+        if not self._misses and silence < interval:
             self._watch(interval - silence)
             return
         self._misses += 1
         if self._misses > MISSES:
             self.transport.abortConnection()
         else:
+            self._pinged_at = now
             self.sendPing()
-            self._watch(deadline)
+            self._watch(min(PONG_DEADLINE, interval))
 
     # Back-pressure: we read no more from a station that does not read us,
     # or that asks faster than it can be answered.
@@ -528,6 +536,7 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):
 class StationFactory(WebSocketServerFactory):
     """
     @ivar router: where every station's Calls go.
+    @ivar proxies: those that are believed whom they speak for.
     @ivar ping_interval: seconds of silence before a ping; 0 for none.
     @ivar call_timeout: seconds that a station has for its answer.
     """
@@ -536,10 +545,15 @@ class StationFactory(WebSocketServerFactory):
     call_timeout = 30.0
 
     def __init__(
-        self, router: Router, reactor: Any, message_size: int = 1 << 20
+        self,
+        router: Router,
+        reactor: Any,
+        message_size: int = 1 << 20,
+        proxies: Proxies | None = None,
     ) -> None:
         super().__init__(reactor=reactor, server="")
         self.router = router
+        self.proxies = proxies or Proxies()
         self.seconds = reactor.seconds
         self.outbox = Outbox(reactor)
         poll_fast(reactor)

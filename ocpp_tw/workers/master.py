@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import count
 from typing import Any
 
 from attrs import evolve
@@ -24,7 +25,7 @@ from twisted.python.failure import Failure
 from ..config import Config, Server, check
 from ..errors import BadConfig
 from ..logs import Logs
-from ..service import BACKLOG, Signals
+from ..service import BACKLOG, CentralSystem, Signals
 from ..system import Notifier, let_files_be_open
 from .wire import ALL, Message, Wire
 from .worker import LISTEN, READ, WRITE, Role
@@ -45,7 +46,8 @@ class Child(ProcessProtocol):
     """
     A worker, or the emulator.
 
-    @ivar number: of the worker, never used twice; 0 for the emulator.
+    @ivar number: of the worker, the least that no other has: it is a label of
+        figures; 0 for the emulator.
     @ivar slot: which socket it has.
     @ivar generation: which configuration.
     """
@@ -97,7 +99,7 @@ class Child(ProcessProtocol):
 
     def signal(self, number: signal.Signals) -> None:
         with suppress(ProcessExitedAlready):
-            self.transport.signalProcess(number.name[3:])  # type: ignore[union-attr]
+            self.transport.signalProcess(int(number))  # type: ignore[union-attr]
 
     def drain(self) -> None:
         """
@@ -139,8 +141,8 @@ class Master(MultiService):
         self.children: set[Child] = set()
         self._sockets: list[socket.socket] = []
         self._generation = 0
-        self._numbers = 0
         self._pauses: dict[int, float] = {}
+        self._reopened = 0.0
         self._stopping = False
         self._keeps_none = False
         self._notifier = Notifier(os.environ, reactor)
@@ -182,9 +184,16 @@ class Master(MultiService):
         self._keeps_none = False
         for slot in range(len(self._sockets)):
             self._start(slot)
-        emulators = [child for child in self.children if not child.number]
+        emulators = [
+            child
+            for child in self.children
+            if not child.number and not child.is_draining
+        ]
         if self.config.emulator.enable and not emulators:
             self._start(-1)
+        elif not self.config.emulator.enable:
+            for child in emulators:
+                child.drain()
 
     def _start(self, slot: int) -> None:
         """
@@ -193,8 +202,8 @@ class Master(MultiService):
         number = 0
         fds: dict[int, Any] = {0: 0, 1: 1, 2: 2, READ: "w", WRITE: "r"}
         if slot >= 0:
-            self._numbers += 1
-            number = self._numbers
+            taken = {child.number for child in self.children}
+            number = next(n for n in count(1) if n not in taken)
             fds[LISTEN] = self._sockets[slot].fileno()
         child = Child(self, number, slot, self._generation)
         self.children.add(child)
@@ -234,12 +243,18 @@ class Master(MultiService):
             answer = {"what": "answer", "ask": message["ask"], "error": gone}
             child.wire.say(answer)
 
+    def _workers(self) -> list[Child]:
+        return [c for c in self.children if c.number]
+
     def _ready_workers(self) -> list[Child]:
         return [c for c in self.children if c.number and c.is_ready]
 
     def _ready(self, child: Child) -> None:
         child.is_ready = True
         self.log.info("{child} is ready", child=child, gravity="notice")
+        if child.began <= self._reopened:
+            # It could not be told yet, and opened its files before perhaps.
+            child.signal(signal.SIGUSR1)
         if not child.number:
             return
         for other in self._ready_workers():
@@ -283,7 +298,7 @@ class Master(MultiService):
         """
         Start it again, the later the more often that was.
         """
-        if self._stopping or child.slot >= len(self._sockets):
+        if self._stopping or not self._wants(child.slot):
             return
         pause = self._pauses.get(child.slot, SOON)
         if self.seconds() - child.began > SELDOM:
@@ -297,9 +312,14 @@ class Master(MultiService):
             for child in self.children
             if child.generation == self._generation or not child.number
         }
-        is_wanted = slot < len(self._sockets) and not self._keeps_none
+        is_wanted = self._wants(slot) and not self._keeps_none
         if is_wanted and not self._stopping and slot not in there:
             self._start(slot)
+
+    def _wants(self, slot: int) -> bool:
+        if slot < 0:
+            return self.config.emulator.enable
+        return slot < len(self._sockets)
 
     # Signals
 
@@ -318,6 +338,7 @@ class Master(MultiService):
             problems = check(new)
             if problems:
                 raise BadConfig(problems)
+            _try_out(new, self._reactor)
             sockets = self._new_sockets(new)
             if self._logs is not None:
                 self._logs.use(new.log)
@@ -333,7 +354,7 @@ class Master(MultiService):
                 one.close()
         self.log.info("reloading", gravity="notice")
         for child in self.children:
-            if not child.number:
+            if not child.number and new.emulator.enable:
                 child.signal(signal.SIGHUP)
         self._start_all()
         return ""
@@ -354,9 +375,12 @@ class Master(MultiService):
         """
         Let all workers end, and stay.
         """
+        if has_terminal():
+            # It says so whenever its window changes its size.
+            return
         self._keeps_none = True
         self.log.info("the workers drain", gravity="notice")
-        for child in self._ready_workers():
+        for child in self._workers():
             child.drain()
 
     def reopen(self) -> None:
@@ -365,8 +389,10 @@ class Master(MultiService):
         """
         if self._logs is not None:
             self._logs.reopen()
-        for child in self._ready_workers():
-            child.signal(signal.SIGUSR1)
+        self._reopened = self.seconds()
+        for child in self.children:
+            if child.is_ready:
+                child.signal(signal.SIGUSR1)
 
     def stop_gently(self) -> Deferred[None]:
         """
@@ -414,6 +440,17 @@ class Master(MultiService):
         await super().stopService()
 
 
+def has_terminal() -> bool:
+    """
+    Whether we run in the foreground of somebody's terminal.
+    """
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
 def workers_of(config: Config) -> int:
     """
     How many workers there are to be.
@@ -441,6 +478,19 @@ def check_shared(config: Config) -> None:
         raise BadConfig(
             [f"[main] workers > 1 does not go with {p}" for p in problems]
         )
+
+
+def _try_out(config: Config, reactor: Any) -> None:
+    """
+    Open what workers will open, and close it again.
+
+    @raise BadConfig: it cannot be.
+    """
+    central_system = CentralSystem(lambda: config, reactor)
+    try:
+        central_system.try_out()
+    finally:
+        central_system.books.close()
 
 
 def _sockets(config: Config) -> list[socket.socket]:

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from .. import errors
 from ..errors import CallFailed, CallTimedOut, OCPPError, StationNotConnected
-from ..fleet import Known
+from ..fleet import Known, iso
 from ..interfaces import IStation
 from ..journal import known_from
 from ..ocpp.messages import Payload
@@ -103,7 +103,8 @@ class Neighbours:
         self._say = say
         self._others: set[int] = set()
         self._unheard: Counter[str] = Counter()
-        self._numbers = count(1)
+        # Not from 1: an answer to whoever had our number before is not ours.
+        self._numbers = count(int(clock.seconds() * 1_000_000))
         self._asked: dict[int, tuple[int, Deferred[Any]]] = {}
         self._watching: set[int] = set()
         self._stop_watching: Callable[[], None] | None = None
@@ -266,9 +267,17 @@ class Neighbours:
                 answer.errback(StationNotConnected("its worker has ended"))
         for known in self._router.fleet:
             if getattr(known.station, "worker", None) == worker:
-                known.station = None
-                known.disconnected_at = self._clock.seconds()
-                known.disconnected_why = "its worker has ended"
+                self._lost(known)
+
+    def _lost(self, known: Known) -> None:
+        now, why = self._clock.seconds(), "its worker has ended"
+        known.station = None
+        known.disconnected_at = now
+        known.disconnected_why = why
+        told = {"time": iso(now), "identity": known.identity, "reason": why}
+        self._router.journal.events.overhear(
+            [("disconnected", known.identity, told)]
+        )
 
     def hear_claim(self, worker: int, introduced: Mapping[str, Any]) -> None:
         identity = introduced["identity"]

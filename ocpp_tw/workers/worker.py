@@ -20,7 +20,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
 from twisted.logger import globalLogBeginner
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from .. import config
 from ..config import Config
@@ -99,6 +98,7 @@ class Worker(CentralSystem):
             signal.SIGWINCH: lambda: None,
             signal.SIGQUIT: self.drain,
             signal.SIGUSR1: self.books.reopen,
+            signal.SIGINT: reactor.stop,
         }
 
     def meet(self, say: Callable[[Message], None]) -> None:
@@ -127,14 +127,10 @@ class Worker(CentralSystem):
         return self.metrics.rows()
 
     async def _listen(self, config: Config) -> list[IListeningPort]:
-        site: Any = self.front.site
-        certificates: Any = self.certificates
-        if certificates:
-            site = TLSMemoryBIOFactory(certificates, False, site)
         family = (
             socket.AF_INET6 if ":" in config.server.listen else socket.AF_INET
         )
-        port = self._reactor.adoptStreamPort(LISTEN, family, site)
+        port = self._reactor.adoptStreamPort(LISTEN, family, self.entrance)
         os.close(LISTEN)
         return [port]
 
@@ -180,7 +176,7 @@ def _run(reactor: Any, role: Role) -> None:
         if role.number:
             start = partial(_work, role, reactor, logs)
         else:
-            start = partial(_emulate, role, reactor)
+            start = partial(_emulate, role, reactor, logs)
         start()
     except (BadConfig, SystemExit) as e:
         raise SystemExit(f"worker {role.number}: {e}") from None
@@ -208,8 +204,9 @@ def _work(role: Role, reactor: Any, logs: Logs) -> None:
     reactor.addSystemEventTrigger("before", "shutdown", worker.stopService)
 
 
-def _emulate(role: Role, reactor: Any) -> None:
-    alone = EmulatorAlone(role.load, reactor)
+def _emulate(role: Role, reactor: Any, logs: Logs) -> None:
+    alone = EmulatorAlone(role.load, reactor, logs)
+    alone.signals.calls[signal.SIGINT] = reactor.stop
     wire = _connect(reactor.stop, lambda message: None)
     alone.startService()
     reactor.addSystemEventTrigger("before", "shutdown", alone.stopService)
@@ -235,7 +232,7 @@ def main() -> None:
     from twisted.internet import reactor
 
     role = Role.read(sys.argv[1:])
-    # The master dies first, and tells us then.
+    # Until we listen to them.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     name = f"worker process {role.number}" if role.number else "emulator"

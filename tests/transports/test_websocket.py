@@ -803,6 +803,20 @@ class LifeTests(WireTestCase):
         self.assertEqual(self.pings(), 0)
         self.assertFalse(self.station.transport.disconnecting)
 
+    def test_late(self) -> None:
+        """
+        A station that answers pings stays, however late we look for that.
+        """
+        pings = 0
+        for _ in range(20):
+            self.clock.advance(50)
+            for _ in range(self.pings()):
+                pings += 1
+                self.station.send(frame(b"", PONG))
+        self.assertGreater(pings, 5)
+        self.assertFalse(self.station.transport.disconnected)
+        self.assertEqual(len(self.stations), 1)
+
     def test_any_frame_is_life(self) -> None:
         """
         Any frame of a station is a sign of life: no ping is needed.

@@ -220,6 +220,35 @@ class ClaimTests(TwoWorkers):
         known = self.two.router.fleet.known("CP1")
         self.assertEqual(known.disconnected_why, "its worker has ended")
 
+    def test_death_is_told(self):
+        """
+        Who watches hears once that these stations have gone.
+        """
+        self.one.connect()
+        events = self.two.journal.events
+        self.addCleanup(events.watch(lambda: None))
+        self.master.flush()
+        self.master.leave(self.one)
+        self.clock.advance(TICK)
+        text, _ = events.after(0, Wanted())
+        self.assertEqual(text.count(b"event: disconnected"), 1)
+        self.assertIn(b"its worker has ended", text)
+
+    def test_late_answer(self):
+        """
+        An answer to a worker that had our number before is not ours.
+        """
+        self.one.connect(answer=Deferred())
+        self.master.flush()
+        self.call(self.two)
+        [before] = self.two.neighbours._asked
+        self.master.leave(self.two)
+        self.clock.advance(1)
+        again = self.worker(2)
+        self.master.flush()
+        self.call(again)
+        self.assertNotIn(before, again.neighbours._asked)
+
 
 class KnownTests(TwoWorkers):
     """
@@ -417,6 +446,23 @@ class FigureTests(TwoWorkers):
                 f'cs_connections_total{{worker="{number}"}} 1.0', text
             )
         self.assertEqual(text.count("# TYPE cs_connections_total"), 1)
+
+    def test_once(self):
+        """
+        Each worker counts the stations that it has.
+        """
+        station = self.one.connect("CP1")
+        station.known.connectors = {1: {"status": "Charging"}}
+        self.one.neighbours.share([station.known])
+        text = self.successResultOf(self.text()).decode()
+        for name, labels in {
+            "cs_connectors": 'status="Charging"',
+            "cs_stations_registered": 'registration="Accepted"',
+        }.items():
+            found = [
+                line for line in text.splitlines() if line.startswith(name)
+            ]
+            self.assertEqual(found, [f'{name}{{{labels},worker="1"}} 1.0'])
 
     def test_silent(self):
         """

@@ -20,7 +20,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from ..process import Server, server
+from ocpp_tw.workers import master
+
+from ..process import PATIENCE, Server, server
 
 
 BOOT = {"chargePointVendor": "Example", "chargePointModel": "Two-22"}
@@ -183,6 +185,65 @@ class OneSystemTests(Workers):
         )
 
 
+class Stream(threading.Thread):
+    """
+    A browser that watches, by a connection of its own.
+
+    @ivar heard: how often each action of each station.
+    """
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self.heard: Counter[tuple[str, str]] = Counter()
+        self._connection = http.client.HTTPConnection("127.0.0.1", port)
+        self._connection.request("GET", "/api/v1/events?type=message")
+        self._answer = self._connection.getresponse()
+        assert self._answer.status == 200, self._answer.read()
+
+    def run(self) -> None:
+        while line := self._answer.readline():
+            name, _, value = line.decode().partition(": ")
+            if name == "data":
+                message = json.loads(value)
+                self.heard[message["action"], message["identity"]] += 1
+
+    def has(self, action: str, identities: set[str]) -> bool:
+        return {(action, each) for each in identities} <= set(self.heard)
+
+
+class EventTests(Workers):
+    """
+    Event streams.
+    """
+
+    def test_all_once(self) -> None:
+        """
+        Whichever worker a stream is of, it has what happens in all of them,
+        once.
+        """
+        streams = [Stream(self.central.port) for _ in range(4)]
+        for stream in streams:
+            stream.start()
+        stations = self.fleet()
+        everyone = {f"CP{n}" for n in range(8)}
+
+        def all_hear() -> bool:
+            for station in stations:
+                station.call("Heartbeat", {})
+            return all(s.has("Heartbeat", everyone) for s in streams)
+
+        self.central.until(all_hear, "the workers tell each other")
+        for station in stations:
+            station.call("DataTransfer", {"vendorId": "x"})
+        self.central.until(
+            lambda: all(s.has("DataTransfer", everyone) for s in streams),
+            "all is told",
+        )
+        for stream in streams:
+            told = {n for (a, _), n in stream.heard.items() if a[0] == "D"}
+            self.assertEqual(told, {1}, stream.heard)
+
+
 class Visitors(threading.Thread):
     """
     Clients that come with a new connection each, one after another, and one
@@ -287,6 +348,50 @@ class SignalTests(Workers):
         self.until_ready(4)
         self.assertEqual(len(self.workers()), 2)
 
+    def test_unusable(self) -> None:
+        """
+        What workers could not start with is found before they do.
+        """
+        before = self.workers()
+        (self.central.folder / "not-a-folder").write_text("")
+        for count_, text in enumerate(
+            (
+                "[backend]\nname = x\n",
+                "[embedded]\npath = not-a-folder/cs.sqlite3\n",
+                "[server]\nlog = not-a-folder/access.log\n",
+            ),
+            1,
+        ):
+            self.central.configure(text)
+            self.central.signal(signal.SIGHUP)
+            self.central.until_logged("nothing has changed", count_)
+        self.assertEqual(self.workers(), before)
+
+    def test_resized(self) -> None:
+        """
+        The window of a terminal may change its size: nothing happens.
+        """
+        self.patch(master, "has_terminal", lambda: True)
+        made = master.Master.__new__(master.Master)
+        made.drain_workers()
+        self.assertNotIn("_keeps_none", vars(made))
+
+    def test_worker_itself(self) -> None:
+        """
+        A worker listens to signals of its own: INT and TERM end it at once,
+        QUIT when its stations have gone; another takes its place.
+        """
+        for times, number in enumerate(
+            (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT), 3
+        ):
+            victim = self.workers()[0]
+            os.kill(victim, number)
+            self.central.until(
+                lambda victim=victim: victim not in self.workers(),  # type: ignore[misc]
+                "it has ended",
+            )
+            self.until_ready(times)
+
     def test_gently(self) -> None:
         """
         QUIT ends all of them; stations are told to come back.
@@ -317,57 +422,111 @@ class KilledTests(Workers):
         A worker that dies is started again, and what was acknowledged is
         kept.
         """
-        stations = self.fleet()
-        acknowledged: list[int] = []
-        # The same once more would be the same transaction.
-        meter = count()
-
-        def charge(station: Station) -> None:
-            while True:
-                started = station.call(
-                    "StartTransaction",
-                    {
-                        "connectorId": 1,
-                        "idTag": "A1",
-                        "meterStart": next(meter),
-                        "timestamp": "2026-01-01T00:00:00Z",
-                    },
-                )
-                if started is None:
-                    return
-                acknowledged.append(started["transactionId"])
-
-        threads = [
-            threading.Thread(target=charge, args=(s,)) for s in stations
-        ]
-        for thread in threads:
-            thread.start()
-        time.sleep(0.5)
+        load = Load(self.fleet())
+        load.until(10)
         for pid in self.workers():
             os.kill(pid, signal.SIGKILL)
-        for thread in threads:
-            thread.join(30)
+        load.end()
         self.until_ready(4)
-        with sqlite3.connect(self.central.folder / "cs.sqlite3") as database:
-            kept = database.execute("SELECT id FROM transactions").fetchall()
-        self.assertGreater(len(acknowledged), 10)
-        self.assertEqual(set(acknowledged) - {n for (n,) in kept}, set())
-        self.assertEqual(len(set(acknowledged)), len(acknowledged))
+        load.check(self, self.central)
         again = self.station("CP1").call("BootNotification", BOOT)
         self.assertEqual(again["status"], "Accepted")
 
     def test_master(self) -> None:
         """
-        A master that dies takes its workers with it, gracefully.
+        A master that dies takes its workers with it, gracefully: what was
+        acknowledged is kept.
         """
-        station = self.station("CP1")
+        load = Load(self.fleet())
+        load.until(10)
         workers = self.workers()
         self.central.kill()
         self.central.until(
             lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers),
             "the workers have ended",
         )
-        self.assertEqual(station.close_code, 1012)
+        load.end()
+        for station in load.stations:
+            self.assertEqual(station.close_code, 1012)
+        load.check(self, self.central)
+
+
+class Load:
+    """
+    Stations that begin one transaction after another, as long as they can.
+    """
+
+    def __init__(self, stations: list[Station]) -> None:
+        self.stations = stations
+        self._acknowledged: list[int] = []
+        # The same once more would be the same transaction.
+        self._meter = count()
+        self._threads = [
+            threading.Thread(target=self._charge, args=(s,), daemon=True)
+            for s in stations
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _charge(self, station: Station) -> None:
+        while True:
+            started = station.call(
+                "StartTransaction",
+                {
+                    "connectorId": 1,
+                    "idTag": "A1",
+                    "meterStart": next(self._meter),
+                    "timestamp": "2026-01-01T00:00:00Z",
+                },
+            )
+            if started is None:
+                return
+            self._acknowledged.append(started["transactionId"])
+
+    def until(self, number: int) -> None:
+        """
+        Wait until so many were acknowledged.
+        """
+        end = time.monotonic() + PATIENCE
+        while len(self._acknowledged) < number:
+            assert time.monotonic() < end, "nothing is acknowledged"
+            time.sleep(0.01)
+
+    def end(self) -> None:
+        """
+        Wait until all have lost their connections.
+        """
+        for thread in self._threads:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+    def check(self, case: SynchronousTestCase, central: Server) -> None:
+        """
+        What was acknowledged is kept, once.
+        """
+        with sqlite3.connect(central.folder / "cs.sqlite3") as database:
+            rows = database.execute("SELECT id FROM transactions").fetchall()
+        acknowledged = set(self._acknowledged)
+        case.assertEqual(acknowledged - {number for (number,) in rows}, set())
+        case.assertEqual(len(acknowledged), len(self._acknowledged))
+
+
+class KilledAloneTests(SynchronousTestCase):
+    """
+    kill -9 of a process that is alone.
+    """
+
+    def test_one_process(self) -> None:
+        """
+        What a single process acknowledged is kept.
+        """
+        central = server(self)
+        central.start()
+        load = Load([Station(central, f"CP{n}") for n in range(8)])
+        load.until(10)
+        central.kill()
+        load.end()
+        load.check(self, central)
 
 
 class StartTests(SynchronousTestCase):
@@ -407,9 +566,18 @@ class StartTests(SynchronousTestCase):
             self.assertEqual(central.ended(), 1)
         self.assertIn("couldn't listen on 127.0.0.1", central.log)
 
+    def emulators(self, central: Server) -> list[int]:
+        children = Path(f"/proc/{central.pid}/task/{central.pid}/children")
+        return [
+            int(pid)
+            for pid in children.read_text().split()
+            if b"cs: emulator" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        ]
+
     def test_emulator(self) -> None:
         """
-        Emulated stations have a process of their own.
+        Emulated stations have a process of their own, which is started again
+        when it dies.
         """
         central = server(
             self,
@@ -423,19 +591,37 @@ class StartTests(SynchronousTestCase):
         (folder / "configuration.json").write_text(
             json.dumps(
                 {
-                    "connectorId": [],
+                    "connectorId": [{"id": 1}],
                     "configurationKey": [
+                        {
+                            "key": "StationIdentity",
+                            "readonly": False,
+                            "value": "CP001",
+                        },
                         {
                             "key": "CentralSystemURL",
                             "readonly": False,
                             "value": f"ws://127.0.0.1:{central.port}/ocpp",
-                        }
+                        },
                     ],
                 }
             )
         )
         central.start()
         central.until_logged("is ready", 3)
+        central.until_logged("<CP001 OCPP 1.6 at")
+        load = Load([Station(central, f"CP{n}") for n in range(4)])
+        load.until(10)
+        # Killed under load, it comes again, and its station with it.
+        [victim] = self.emulators(central)
+        os.kill(victim, signal.SIGKILL)
+        central.until_logged("the emulator has died")
+        central.until_logged("the emulator is ready", 2)
+        central.until_logged("<CP001 OCPP 1.6 at", 3)
+        for station in load.stations:
+            station.close()
+        load.end()
+        load.check(self, central)
         shown = subprocess.run(
             ["ps", "--ppid", str(central.pid), "-o", "args="],
             capture_output=True,

@@ -27,7 +27,7 @@ from ...errors import (
     NotKnown,
     OCPPError,
 )
-from ...figures import Figure
+from ...figures import Figure, unanswered
 from ...interfaces import (
     IBackend,
     ICentralSystem,
@@ -44,7 +44,6 @@ from ..elsewhere import (
     Senseless,
     as_time,
     read_reply,
-    unanswered_figures,
 )
 from .commands import Commands
 from .functions import XML, Functions
@@ -102,7 +101,7 @@ class PostgresBackend(MultiService):
         """
         What was not answered, and the pool.
         """
-        yield from unanswered_figures(self.unanswered)
+        yield unanswered(self.unanswered.total())
         yield from self._pool.figures()
 
     def stopService(self) -> Deferred[None]:

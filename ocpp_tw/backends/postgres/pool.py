@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 from txpostgres.txpostgres import Connection
 
 from ...errors import BackendUnavailable
-from ...figures import Figure
+from ...figures import Figure, pool
 
 
 #: How long to wait for a connection, in seconds, and how many may wait.
@@ -202,20 +202,10 @@ class Pool(Service):
 
     def figures(self) -> Iterator[Figure]:
         """
-        How many connections there are, and how many wait for one.
+        What there is to measure of it.
         """
-        yield Figure(
-            "cs_pool_connections",
-            "gauge",
-            "Connections to the database.",
-            len(self._links),
-        )
-        yield Figure(
-            "cs_pool_waiting",
-            "gauge",
-            "Questions that wait for a connection to the database.",
-            len(self._waiting),
-        )
+        idle = len(self._idle)
+        return pool(len(self._links) - idle, idle, len(self._waiting))
 
     # A service
 

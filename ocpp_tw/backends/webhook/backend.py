@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from ...database import Database
 from ...errors import CallFailed, ErrorCode, NotKept
-from ...figures import Figure
+from ...figures import Figure, pool, unanswered
 from ...interfaces import (
     IBackend,
     ICentralSystem,
@@ -35,7 +35,6 @@ from ..elsewhere import (
     Senseless,
     as_time,
     read_reply,
-    unanswered_figures,
     write_json,
 )
 from .endpoint import Endpoint, Unanswered, make_agent, make_endpoint
@@ -99,9 +98,11 @@ class WebhookBackend(Service):
 
     def figures(self) -> Iterator[Figure]:
         """
-        What was not answered, and what waits in the outbox.
+        What was not answered, what is asked now, and what waits in the
+        outbox.
         """
-        yield from unanswered_figures(self.unanswered)
+        yield unanswered(self.unanswered.total())
+        yield from pool(self._endpoint.busy, 0, self._endpoint.waiting)
         if self._outbox is not None:
             yield from self._outbox.figures()
 

@@ -200,6 +200,20 @@ class Endpoint:
         if authorization:
             self._headers[b"Authorization"] = [authorization]
 
+    @property
+    def busy(self) -> int:
+        """
+        How many requests are under way.
+        """
+        return int(self._turns.limit - self._turns.tokens)
+
+    @property
+    def waiting(self) -> int:
+        """
+        How many wait for their turn.
+        """
+        return len(self._turns.waiting)
+
     def post(self, body: bytes, key: str) -> Deferred[bytes]:
         """
         Post a body, and wait for the body of the reply.
