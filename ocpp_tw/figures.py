@@ -66,16 +66,21 @@ class Figure:
     labels: Mapping[str, str] = field(factory=dict)
 
 
-def unanswered(count: int) -> Figure:
+def unanswered(reasons: Mapping[str, int]) -> Iterator[Figure]:
     """
     What every backend has that asks somebody else.
+
+    @param reasons: how many Calls were not answered, by reason, of which
+        there are few.
     """
-    return Figure(
-        "cs_backend_unanswered",
-        "counter",
-        "Calls that the backend had no answer to.",
-        count,
-    )
+    for reason, count in reasons.items():
+        yield Figure(
+            "cs_backend_unanswered",
+            "counter",
+            "Calls that the backend had no answer to, by reason.",
+            count,
+            {"reason": reason},
+        )
 
 
 def pool(busy: int, idle: int, waiting: int) -> Iterator[Figure]:

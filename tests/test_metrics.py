@@ -313,11 +313,11 @@ class ElsewhereTests(SynchronousTestCase):
         backend = webhook(connections=1)
         for _ in range(3):
             backend.answer(FakeStation("CP1"), Call("1", "Heartbeat", {}))
-        backend.unanswered.update(["Unanswered", "Senseless"])
+        backend.unanswered.update(["status 500", "status 500"])
         self.assertEqual(
             self.figures(backend),
             {
-                ("cs_backend_unanswered",): 2,
+                ("cs_backend_unanswered", "status 500"): 2,
                 ("cs_pool_connections", "busy"): 1,
                 ("cs_pool_connections", "idle"): 0,
                 ("cs_pool_waiting",): 2,
@@ -337,7 +337,7 @@ class ElsewhereTests(SynchronousTestCase):
         self.assertEqual(
             self.figures(backend),
             {
-                ("cs_backend_unanswered",): 2,
+                ("cs_backend_unanswered", "57P01"): 2,
                 ("cs_pool_connections", "busy"): 2,
                 ("cs_pool_connections", "idle"): 1,
                 ("cs_pool_waiting",): 0,

@@ -398,7 +398,11 @@ class ReplyTests(WebhookTestCase):
             for _ in range(times):
                 refused = backend.answer(STATION, BOOT)
                 self.assertRaises(CallFailed, wait, refused)
-        figures = {f.labels["reason"]: f.value for f in backend.figures()}
+        figures = {
+            figure.labels["reason"]: figure.value
+            for figure in backend.figures()
+            if figure.name == "cs_backend_unanswered"
+        }
         counts = {"status 500": 2, "status 503": 1, "no answer": 3}
         self.assertEqual(figures, counts)
 

@@ -101,7 +101,7 @@ class PostgresBackend(MultiService):
         """
         What was not answered, and the pool.
         """
-        yield unanswered(self.unanswered.total())
+        yield from unanswered(self.unanswered)
         yield from self._pool.figures()
 
     def stopService(self) -> Deferred[None]:

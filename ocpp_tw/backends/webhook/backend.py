@@ -101,7 +101,7 @@ class WebhookBackend(Service):
         What was not answered, what is asked now, and what waits in the
         outbox.
         """
-        yield unanswered(self.unanswered.total())
+        yield from unanswered(self.unanswered)
         yield from pool(self._endpoint.busy, 0, self._endpoint.waiting)
         if self._outbox is not None:
             yield from self._outbox.figures()
