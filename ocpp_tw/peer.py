@@ -111,6 +111,13 @@ BLIND = Blind()
 Answer = Payload | Awaitable[Payload]
 
 
+def _nobody(*told: Any) -> Any:
+    """
+    Whom we know when the conversation has ended.
+    """
+    return {}
+
+
 class Peer:
     """
     One end of a conversation: it asks with Calls, and answers Calls.
@@ -167,7 +174,7 @@ class Peer:
         self._answering: Deferred[Any] | None = None
         self._waiting: deque[tuple[Call, bytes]] | None = None
         self._replies: dict[str, tuple[bytes, bytes]] = {}
-        self._lost: Failure | None = None
+        self._lost: str | None = None
 
     @property
     def owes(self) -> bool:
@@ -241,13 +248,23 @@ class Peer:
         """
         The wire is gone, and with it the answers we waited for.
         """
-        self._lost = Failure(StationNotConnected(reason))
+        self._lost = reason
         self.hear_no_more()
         self._replies.clear()
         unanswered = self._unanswered
         if unanswered is not None:
             self._witness.was_answered(unanswered.call, unanswered.frame, None)
-            unanswered.fail(self._lost)
+            unanswered.fail(Failure(StationNotConnected(reason)))
+        self._part()
+
+    def _part(self) -> None:
+        """
+        Let go of those who hold us, once nothing is to be told them any more:
+        garbage that holds itself is seldom looked for.
+        """
+        if self._lost is not None and self._answering is None:
+            self._send = self._answer = self.busy = _nobody
+            self._witness = BLIND
 
     # Their CALLs
 
@@ -296,11 +313,14 @@ class Peer:
         self._reply(call, frame, answer)
         if self._waiting:
             self._next()
+        elif self._lost is not None:
+            self._part()
 
     def _failed(self, failure: Failure, call: Call, frame: bytes) -> None:
         self._answering = None
         self._refuse_call(call, frame, failure)
         self._next()
+        self._part()
 
     def _next(self) -> None:
         """
@@ -372,7 +392,7 @@ class Peer:
 
     def _ask(self, call: Call, timeout: float) -> Deferred[Payload]:
         if self._lost is not None:
-            return fail(self._lost)
+            return fail(StationNotConnected(self._lost))
         frame = serialize(call)
         unanswered = self._unanswered = _Unanswered(self, call, frame)
         unanswered.deadline = self._clock.callLater(

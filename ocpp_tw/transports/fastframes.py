@@ -126,6 +126,8 @@ class FastFrames:
         self._recv = self._send = None
         self.transport.__dict__.pop("doRead", None)
         super().connectionLost(reason)  # type: ignore[misc]
+        # Autobahn's promises hold what they were kept with: us.
+        self.is_open = self.is_closed = None
 
     def dataReceived(self: Any, data: bytes) -> None:
         """

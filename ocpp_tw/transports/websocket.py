@@ -358,7 +358,8 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):
         """
         Refuse, with a reason that says nothing of our inside.
         """
-        refusal = self._refusal
+        # It knows us by its traceback.
+        refusal, self._refusal = self._refusal, None
         if code == 500:
             reason = "Internal Server Error"
         headers = [
@@ -614,6 +615,8 @@ class StationResource(WebSocketResource):
         if isinstance(protocol, StationProtocol):
             # The rest of this segment is delivered when we have returned.
             channel.rawDataReceived = protocol.dataReceived
+            # They hold each other, and old garbage is seldom looked for.
+            channel.requests.clear()
             if early:
                 protocol.dataReceived(b"".join(early))
         return result
