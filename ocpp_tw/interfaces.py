@@ -123,6 +123,9 @@ class IBackend(IService):
     def station_disconnected(station: IStation) -> None:
         """
         A station has gone; no Call of its will follow.
+
+        L{ICentralSystem.is_connected} tells whether a newer connection took
+        its place.
         """
 
 
