@@ -20,9 +20,10 @@ from ..router import Router
 from .admission import Admission
 from .docs import Docs
 from .rest import API
-from .soap import SoapResource, SoapRules, SoapStations
+from .soap import SoapResource
 from .soap_addresses import Allowed
 from .soap_post import Courier
+from .soap_stations import SoapRules, SoapStations
 from .websocket import StationFactory, StationResource
 
 
