@@ -1,8 +1,10 @@
 """
-C{python -m bench.soap}: requests per second over SOAP, every answer checked.
+C{python -m bench.soap}: requests per second over SOAP, beside 1.6-J; every
+answer is checked.
 
-Each station keeps its connection and asks again when it was answered, with
-StatusNotification of OCPP 1.6.
+Each station keeps its connection and asks again when it was answered: over
+SOAP with StatusNotification of OCPP 1.6, over 1.6-J with the messages of
+L{bench.load}.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from time import perf_counter
 
+from . import load
+from .load import Plan
 from .process import cpu_seconds
 from .servers import SERVERS, Running, running
 
@@ -84,14 +88,23 @@ def main(words: Sequence[str] | None = None) -> int:
     options = ArgumentParser(prog="python -m bench.soap", description=__doc__)
     options.add_argument("--stations", type=int, default=16)
     options.add_argument("--count", type=int, default=500, help="of each")
+    options.add_argument(
+        "--seconds", type=float, default=5.0, help="of 1.6-J; 0 for none"
+    )
     arguments = options.parse_args(words)
     cpus = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cpus[-1]})
-    print("| server | requests/s | CPU us/request |\n|---|---|---|")
+    print("| server | SOAP/s | CPU us | 1.6-J/s | CPU us |")
+    print("|---|---|---|---|---|")
     for server in SERVERS[1:]:
         with running(server, {cpus[0]}) as it:
             rate, cpu = measure(it, arguments.stations, arguments.count)
-        print(f"| {server.name} | {rate:,.0f} | {cpu * 1e6:.0f} |")
+            beside = "| |"
+            if arguments.seconds:
+                plan = Plan(arguments.stations, arguments.seconds, 1.0, 0)
+                json = load.measure(it.url, it.pid, plan)
+                beside = f"{json.rate:,.0f} | {json.cpu_us:.0f} |"
+        print(f"| {server.name} | {rate:,.0f} | {cpu * 1e6:.0f} | {beside}")
     return 0
 
 

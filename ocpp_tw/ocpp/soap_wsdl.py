@@ -52,17 +52,17 @@ def _definition(of: Service) -> bytes:
     document = Wsdl11(of.application.interface)
     document.build_interface_document(_HERE)
     root = etree.fromstring(document.get_interface_document())
-    _name_as_the_standard(root, of.name)
+    _name_elements(root.find(f".//{_XSD}schema"))
+    _name_binding(root, of.name)
     _declare_identity(root)
     _name_actions(root)
     return bytes(etree.tostring(root))
 
 
-def _name_as_the_standard(root: etree._Element, service_name: str) -> None:
+def _name_elements(schema: etree._Element) -> None:
     """
-    Clients are made by the names of binding, port and types.
+    There is an element for each message, of a type named like it.
     """
-    schema = root.find(f".//{_XSD}schema")
     for element in schema.findall(f"{_XSD}element"):
         name = element.get("name")
         if name[0].isupper():
@@ -70,11 +70,15 @@ def _name_as_the_standard(root: etree._Element, service_name: str) -> None:
             schema.remove(element)
         elif element.get("type") == f"tns:{name}":
             # Of a request that is empty.
-            named = f"{name[0].upper()}{name[1:]}"
-            schema.find(f"{_XSD}complexType[@name='{name}']").set(
-                "name", named
-            )
-            element.set("type", f"tns:{named}")
+            kind = schema.find(f"{_XSD}complexType[@name='{name}']")
+            kind.set("name", f"{name[0].upper()}{name[1:]}")
+            element.set("type", f"tns:{kind.get('name')}")
+
+
+def _name_binding(root: etree._Element, service_name: str) -> None:
+    """
+    Generated clients are used by the names of binding and port.
+    """
     binding, port = f"{service_name}Soap", f"{service_name}Soap12"
     found = root.find(f"{_WSDL}binding")
     found.set("name", binding)

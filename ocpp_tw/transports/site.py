@@ -21,9 +21,10 @@ from .admission import Admission
 from .docs import Docs
 from .proxies import Proxies
 from .rest import API
-from .soap import SoapResource, SoapRules, SoapStations
+from .soap import SoapResource
 from .soap_addresses import Allowed
 from .soap_post import Courier
+from .soap_stations import SoapRules, SoapStations
 from .websocket import StationFactory, StationResource
 
 

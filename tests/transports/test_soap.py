@@ -22,8 +22,8 @@ from ocpp_tw.errors import (
 )
 from ocpp_tw.journal import known_from
 from ocpp_tw.router import Refused
-from ocpp_tw.transports.soap import MOST_WAITING, SoapRules
 from ocpp_tw.transports.soap_addresses import Allowed
+from ocpp_tw.transports.soap_stations import MOST_WAITING, SoapRules
 
 from .soap_world import (
     ADDRESSING,

@@ -30,7 +30,8 @@ from ocpp_tw.ocpp.soap_types import service
 from ocpp_tw.ocpp.soap_wsdl import wsdl
 from ocpp_tw.ocpp.versions import Version
 from ocpp_tw.router import Router
-from ocpp_tw.transports.soap import SoapResource, SoapStations
+from ocpp_tw.transports.soap import SoapResource
+from ocpp_tw.transports.soap_stations import SoapStations
 
 from ..ocpp.soap_samples import SAMPLES, VERSIONS, sample, wire_sample
 

@@ -12,7 +12,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from ocpp_tw.ocpp.soap import SoapFault, parse, service_of
 from ocpp_tw.router import Handshake
-from ocpp_tw.transports.soap import RELAY_TIMEOUT, Posted, SoapStations
+from ocpp_tw.transports.soap_stations import (
+    RELAY_TIMEOUT,
+    Posted,
+    SoapStations,
+)
 
 from ..transports.soap_world import Backend, envelope, reached_at
 from .test_neighbours import FakeMaster, FakeWorker, Station
