@@ -151,11 +151,13 @@ class Charging(Occupancy):
         if not may_become(connector.status, CHARGING):
             self.become(connector, PREPARING)
         self._keep_data(connector, "Transaction.Begin")
+        self.save()
+        # The transaction is told of before that it charges.
+        self.flush()
         self.charge(connector)
         self._share()
-        self.plan_sample(number)
-        self.save()
-        self.flush()
+        if connector.transaction is not None:
+            self.plan_sample(number)
 
     def charge(self, connector: Connector) -> None:
         """

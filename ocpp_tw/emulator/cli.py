@@ -395,7 +395,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _begin_logging(options: Namespace) -> None:
-    level = LogLevel.info if options.verbose else LogLevel.error
+    # Of many stations, one that cannot connect is in the table.
+    usual = LogLevel.warn if options.command == "run" else LogLevel.error
+    level = LogLevel.info if options.verbose else usual
     observer = FilteringLogObserver(
         textFileLogObserver(sys.stderr), [LogLevelFilterPredicate(level)]
     )

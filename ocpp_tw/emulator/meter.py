@@ -166,7 +166,7 @@ class Meter:
     vehicle: Vehicle = _NOBODY
     _on: bool = False
     _at: float = 0.0
-    _sampled: float | None = None
+    _since: dict[str, tuple[float, float, float]] | None = None
 
     @property
     def register(self) -> int:
@@ -258,11 +258,14 @@ class Meter:
         values: list[dict[str, Any]] = []
         for measurand in measurands:
             measure = _MEASURES.get(measurand)
-            if measure is not None:
-                for value in measure(self, now):
-                    values.append(
-                        {**value, "measurand": measurand, "context": context}
-                    )
+            if measurand == _INTERVAL:
+                measured = self._measure_interval(now, context)
+            else:
+                measured = [] if measure is None else measure(self, now)
+            values += (
+                {**value, "measurand": measurand, "context": context}
+                for value in measured
+            )
         return values
 
     def _voltage(self, now: float, phase: int) -> float:
@@ -282,9 +285,20 @@ class Meter:
     def _measure_register(self, now: float) -> list[dict[str, Any]]:
         return [_value(f"{self.register}", "Wh")]
 
-    def _measure_interval(self, now: float) -> list[dict[str, Any]]:
-        before = self.energy if self._sampled is None else self._sampled
-        self._sampled = self.energy
+    def _measure_interval(
+        self, now: float, context: str
+    ) -> list[dict[str, Any]]:
+        """
+        What was taken since the last sample; those by the clock, and those
+        that are asked for, have their own.  Who asks again at the same time
+        is told the same.
+        """
+        of = context if context in ("Sample.Clock", "Trigger") else ""
+        since = self._since = self._since or {}
+        at, before, last = since.get(of, (now, self.energy, self.energy))
+        if at != now:
+            before, last = last, self.energy
+        since[of] = now, before, last
         return [_value(f"{self.energy - before:.1f}", "Wh")]
 
     def _measure_power(self, now: float) -> list[dict[str, Any]]:
@@ -348,9 +362,10 @@ def _value(value: str, unit: str) -> dict[str, Any]:
     return {"value": value, "unit": unit}
 
 
+_INTERVAL = "Energy.Active.Import.Interval"
+
 _MEASURES: dict[str, Callable[[Meter, float], list[dict[str, Any]]]] = {
     "Energy.Active.Import.Register": Meter._measure_register,
-    "Energy.Active.Import.Interval": Meter._measure_interval,
     "Power.Active.Import": Meter._measure_power,
     "Power.Offered": Meter._measure_offered,
     "Power.Factor": Meter._measure_factor,

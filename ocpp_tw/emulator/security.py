@@ -297,7 +297,7 @@ def answer_DeleteCertificate(
 def answer_GetLog(station: ChargePoint, payload: Payload) -> Payload:
     name = transfers.log_name(station, payload["logType"])
     station.clock.callLater(0, transfers.send_log, station, payload, name)
-    return {"status": "Accepted", "filename": name}
+    return {"status": _accepted(station, "log"), "filename": name}
 
 
 def answer_SignedUpdateFirmware(
@@ -317,10 +317,21 @@ def answer_SignedUpdateFirmware(
     ):
         station.note_security("InvalidFirmwareSigningCertificate")
         return {"status": "InvalidCertificate"}
+    status = _accepted(station, "firmware")
+    if status != "Accepted" and transfers.is_installing(station):
+        return {"status": "Rejected"}
     station.clock.callLater(
         0, _update_signed, station, payload, certificate, signature
     )
-    return {"status": "Accepted"}
+    return {"status": status}
+
+
+def _accepted(station: ChargePoint, what: str) -> str:
+    """
+    Whether something else is given up for it.
+    """
+    running = transfers.is_running(station, what)
+    return "AcceptedCanceled" if running else "Accepted"
 
 
 def _is_vouched_for(certificate: x509.Certificate, safe: Safe) -> bool:

@@ -321,7 +321,7 @@ class SoapConnection:
         if self.peer is not peer:
             return
         if not self.attempts:
-            self.log.info(
+            self.log.warn(
                 "{station} is offline: {why}",
                 station=self.station,
                 why=peer.lost,

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, Protocol
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -151,6 +151,7 @@ class Station:
         "profiles",
         "registration",
         "reservations",
+        "running",
         "security",
         "skew",
         "state",
@@ -196,6 +197,8 @@ class Station:
         #: The status of the diagnostics, the firmware and the log, told when
         #: a trigger asks for it; and the requestIds of the latter two.
         self.transfers: dict[str, Any] | None = None
+        #: Those of them that run.
+        self.running: dict[str, Deferred[Any]] | None = None
         #: Certificates and what else the security extension keeps.
         self.security: Any = None
         #: What others do at this charge point, by the names in its agenda.
@@ -329,15 +332,19 @@ class Station:
         with suppress(OCPPError):
             await self.ask(action, payload, triggered)
 
-    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, object]) -> Deferred[Any]:
         """
         Do something that takes its time.
+
+        @return: to cancel it.
         """
         working: Deferred[Any] = Deferred.fromCoroutine(work)
         working.addErrback(self._stumbled)
+        return working
 
     def _stumbled(self, failure: Failure) -> None:
-        self.log.failure("{station}", failure, station=self)
+        if not failure.check(CancelledError):
+            self.log.failure("{station}", failure, station=self)
 
     def _due(self, what: str, number: int) -> None:
         """

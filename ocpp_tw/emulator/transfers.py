@@ -8,12 +8,12 @@ OCPP 1.6, sections 4.3, 4.5, 5.9 and 5.19; the security extension's L01, N01.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 from urllib.parse import urlsplit
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from ..errors import OCPPError
@@ -84,7 +84,7 @@ class HTTPFiles:
             if response.code != 200:
                 raise TransferFailed(f"{url}: {response.code}")
             await response.collect(_collector(parts))
-        except OCPPError:
+        except (OCPPError, CancelledError):
             raise
         except Exception as e:
             raise TransferFailed(f"{url}: {e}") from e
@@ -97,6 +97,8 @@ class HTTPFiles:
                 method, url, data=body, timeout=TIMEOUT
             )
             await response.content()
+        except CancelledError:
+            raise
         except Exception as e:
             raise TransferFailed(f"{url}: {e}") from e
         return int(response.code)
@@ -183,6 +185,14 @@ _DONE = {
 }
 
 
+def is_installing(station: ChargePoint) -> bool:
+    """
+    Whether it is too late for other firmware.
+    """
+    _, payload = (station.transfers or {}).get("firmware", ("", {}))
+    return payload.get("status") in ("Installing", "InstallRebooting")
+
+
 def tell_diagnostics_status(
     station: ChargePoint, connectors: list[Connector]
 ) -> None:
@@ -203,6 +213,29 @@ def tell_signed_firmware_status(
 
 def tell_log_status(station: ChargePoint, connectors: list[Connector]) -> None:
     _tell_last(station, "log", "LogStatusNotification")
+
+
+# One at a time
+
+
+def is_running(station: ChargePoint, what: str) -> bool:
+    """
+    Whether another one would take the place of one that is not done.
+    """
+    running = (station.running or {}).get(what)
+    return running is not None and not running.called
+
+
+def _run(
+    station: ChargePoint, what: str, work: Coroutine[Any, Any, None]
+) -> None:
+    """
+    Begin a transfer; the one before it is given up.
+    """
+    running = station.running = station.running or {}
+    if is_running(station, what):
+        running[what].cancel()
+    running[what] = station.spawn(work)
 
 
 # Uploads
@@ -255,8 +288,10 @@ def send_log(station: ChargePoint, payload: Payload, name: str) -> None:
     """
     report = _Report("log", "LogStatusNotification", payload["requestId"])
     url = payload["log"]["remoteLocation"]
-    station.spawn(
-        _upload(station, report, url, name, payload, "UploadFailure")
+    _run(
+        station,
+        "log",
+        _upload(station, report, url, name, payload, "UploadFailure"),
     )
 
 
@@ -317,9 +352,11 @@ def fetch_firmware(station: ChargePoint, payload: Payload) -> None:
     """
     @param payload: of UpdateFirmware.
     """
+    if is_installing(station):
+        return
     report = _Report("firmware", "FirmwareStatusNotification")
     url, when = payload["location"], parse_time(payload["retrieveDate"])
-    station.spawn(_update(station, report, url, when, payload))
+    _run(station, "firmware", _update(station, report, url, when, payload))
 
 
 def is_genuine(body: bytes) -> bool:
@@ -434,6 +471,8 @@ def fetch_signed_firmware(
     firmware = payload["firmware"]
     when = parse_time(firmware["retrieveDateTime"])
     url = firmware["location"]
-    station.spawn(
-        _update(station, report, url, when, payload, genuine, install_at)
+    _run(
+        station,
+        "firmware",
+        _update(station, report, url, when, payload, genuine, install_at),
     )

@@ -531,7 +531,7 @@ class Connection:
         if not self.wanted:
             return
         if not self.attempts:
-            self.log.info(
+            self.log.warn(
                 "{station} cannot connect: {error}",
                 station=self.station,
                 error=failure.getErrorMessage(),
@@ -624,7 +624,7 @@ class Connection:
                 "{station} disconnected: {why}", station=self.station, why=why
             )
         elif self.wanted and not self.attempts:
-            self.log.info(
+            self.log.warn(
                 "{station} was refused: {why}", station=self.station, why=why
             )
         if self.wanted and self._retry is None and self._protocol is None:
@@ -646,7 +646,9 @@ def client_tls(station: ChargePoint, host: str) -> Any:
             host,
             trustRoot=_trusted(station),
             clientCertificate=own,
-            extraCertificateOptions={"extraCertChain": others},
+            extraCertificateOptions=(
+                None if own is None else {"extraCertChain": others}
+            ),
         )
     except Exception as e:
         raise BadConfig(f"TLS to {host}: {e}") from e

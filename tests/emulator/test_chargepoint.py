@@ -144,8 +144,8 @@ class TransactionTests(SynchronousTestCase):
             [
                 "Authorize",
                 "StatusNotification",
-                "StatusNotification",
                 "StartTransaction",
+                "StatusNotification",
             ],
         )
         self.assertEqual(world.statuses(), ["Preparing", "Charging"])

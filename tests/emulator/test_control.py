@@ -70,6 +70,28 @@ class ControlTests(SynchronousTestCase):
             ["SuspendedEV", "Charging", "Faulted", "Charging", "Available"],
         )
 
+    def test_send(self) -> None:
+        """
+        Any message is sent that keeps its schema; its answer is told, and a
+        refusal, too.
+        """
+        told = self.act("send", message="Authorize", payload={"idTag": "X"})
+        self.assertEqual(told["result"], {"idTagInfo": {"status": "Accepted"}})
+        self.server.backend.answer_Authorize = (  # type: ignore
+            lambda payload: 1 / 0
+        )
+        told = self.act("send", message="Authorize", payload={"idTag": "X"})
+        self.assertEqual(told["result"]["errorCode"], "InternalError")
+        self.flushLoggedErrors(ZeroDivisionError)
+        for body in (
+            {},
+            {"message": "Reset"},
+            {"message": ["Authorize"]},
+            {"message": "Authorize"},
+            {"message": "Authorize", "payload": []},
+        ):
+            self.refused(BadRequest, action="send", **body)
+
     def play(self, **body: Any) -> Any:
         body["action"] = "scenario"
         work = Deferred.fromCoroutine(self.control.act("CP1", body))

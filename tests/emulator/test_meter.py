@@ -29,6 +29,9 @@ def charged(kind: str = "AC", **options: float) -> Meter:
     return meter
 
 
+INTERVAL = "Energy.Active.Import.Interval"
+
+
 class MeterTests(SynchronousTestCase):
     def test_energy_is_power_by_time(self) -> None:
         """
@@ -108,12 +111,30 @@ class MeterTests(SynchronousTestCase):
         The interval measures what came since the last look.
         """
         meter = charged()
-        name = "Energy.Active.Import.Interval"
         told = [
-            float(meter.sample([name], at, "Trigger")[0]["value"])
+            float(meter.sample([INTERVAL], at, "Trigger")[0]["value"])
             for at in (0.0, 360.0, 720.0)
         ]
         self.assertEqual(told, [0.0, 1100.0, 1100.0])
+
+    def test_intervals_of_their_own(self) -> None:
+        """
+        Samples of one time say the same, and those by the clock take nothing
+        away from the others.
+        """
+        meter = charged()
+        told = [
+            float(meter.sample([INTERVAL], at, context)[0]["value"])
+            for at, context in (
+                (0.0, "Transaction.Begin"),
+                (0.0, "Sample.Clock"),
+                (360.0, "Sample.Periodic"),
+                (360.0, "Sample.Periodic"),
+                (720.0, "Sample.Clock"),
+                (720.0, "Transaction.End"),
+            )
+        ]
+        self.assertEqual(told, [0.0, 0.0, 1100.0, 1100.0, 2200.0, 1100.0])
 
     def test_clock_that_goes_back(self) -> None:
         """

@@ -6,12 +6,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from ocpp_tw.emulator.chargepoint import Habits
 from ocpp_tw.emulator.clock import iso
 from ocpp_tw.emulator.config import ConnectorConfig
+from ocpp_tw.ocpp.actions import FROM_STATION_16, TO_STATION_16
+from tests.examples import FROM_STATION, TO_STATION
 
+from .test_transfers import FakeFiles
 from .world import NEW_YEAR, World, booted, charging
 
 
@@ -37,6 +41,33 @@ def profile(
         },
         **changes,
     }
+
+
+class EveryTests(SynchronousTestCase):
+    def test_every_operation(self) -> None:
+        """
+        Each operation of 1.6 and its security extension is carried out, with
+        an answer and with messages that keep the schema.
+        """
+        self.assertEqual(set(TO_STATION), set(TO_STATION_16))
+        for action, (request, _) in TO_STATION.items():
+            world = charging(files=FakeFiles())
+            answer = world.call(action, **request)
+            self.assertIsInstance(answer, dict, (action, answer))
+            world.pass_time(30)
+            self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_every_message(self) -> None:
+        """
+        Each message of a charge point is one that this one can send.
+        """
+        self.assertEqual(set(FROM_STATION), set(FROM_STATION_16))
+        world = booted()
+        for action, request in FROM_STATION.items():
+            asking = Deferred.fromCoroutine(world.station.ask(action, request))
+            world.pass_time(0)
+            self.assertIsInstance(self.successResultOf(asking), dict)
+        self.assertEqual(world.actions(), list(FROM_STATION))
 
 
 class CoreTests(SynchronousTestCase):

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from ocpp_tw.emulator.scenario import shipped
 from tests.process import server
 
 from .test_cli import ocpp_cp
@@ -144,20 +145,22 @@ class TLSTests(TestCase):
         self.server = server(self)
         self.folder = self.server.folder
         self.ca = self.make("ca")
-        self.make("server", "ca")
-        self.make("client", "ca")
+        self.make("server", self.ca)
+        self.make("client", self.ca)
         (self.folder / "boot.yaml").write_text(
             "steps:\n- connect\n- answered: BootNotification\n"
             "  with: {status: Accepted}\n  within: 4\n"
         )
 
-    def make(self, name: str, issuer: str = "") -> Any:
+    def make(self, name: str, issuer: Any = None, is_ca: bool = False) -> Any:
         """
         A certificate, and its key, as PEM files.
+
+        @param issuer: what this returned for who vouches for it.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        by, signs = self.ca if issuer else (subject, key)
+        by, signs = issuer or (subject, key)
         now = datetime.now(UTC)
         certificate = (
             x509.CertificateBuilder()
@@ -168,7 +171,10 @@ class TLSTests(TestCase):
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=1))
             .add_extension(
-                x509.BasicConstraints(ca=not issuer, path_length=None), True
+                x509.BasicConstraints(
+                    ca=is_ca or not issuer, path_length=None
+                ),
+                True,
             )
             .add_extension(
                 x509.SubjectAlternativeName(
@@ -237,3 +243,68 @@ class TLSTests(TestCase):
         )
         self.assertEqual(shown.returncode, 0, shown.stdout + shown.stderr)
         self.assertEqual(self.boot(*ca).returncode, 1)
+
+    def test_certificate_chain(self) -> None:
+        """
+        Who vouches for the station's certificate is shown, too.
+        """
+        between = self.make("between", self.ca, is_ca=True)
+        self.make("far", between)
+        chain = self.folder / "chain.pem"
+        chain.write_bytes(
+            (self.folder / "far.pem").read_bytes()
+            + (self.folder / "between.pem").read_bytes()
+        )
+        self.listen(CS_TLS_CLIENT_CA="ca.pem")
+        shown = self.boot(
+            *("--ca", self.file("ca.pem")),
+            *("--certificate", str(chain)),
+            *("--private-key", self.file("far.key")),
+        )
+        self.assertEqual(shown.returncode, 0, shown.stdout + shown.stderr)
+
+
+class ScenarioTests(TestCase):
+    def test_all_of_them(self) -> None:
+        """
+        Every shipped scenario goes well at a central system of ours, and the
+        energy in its records is that of the meters.
+        """
+        central = server(self)
+        central.start()
+        done = ocpp_cp(
+            "scenario",
+            *("--url", f"ws://127.0.0.1:{central.port}/ocpp"),
+            *("--api", f"http://127.0.0.1:{central.port}"),
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(done.stdout.count("ok  "), len(shipped()))
+        self.assertNotIn("finding", done.stdout)
+        stored = central.items("transactions")
+        self.assertGreater(len(stored), 10)
+        self.assertNotIn("Traceback", central.log)
+
+    def test_fleet(self) -> None:
+        """
+        A fleet lives a compressed day there, in which lines break.
+        """
+        central = server(self)
+        central.start()
+        done = ocpp_cp(
+            "fleet",
+            *("--url", f"ws://127.0.0.1:{central.port}/ocpp"),
+            *("--count", "10", "--rate", "50", "--sessions", "24", "--even"),
+            *("--speed", "1800", "--duration", "5", "--drops", "4"),
+            *("--key", "MeterValueSampleInterval=900"),
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        told = dict(
+            line.rsplit(None, 1)
+            for line in done.stdout.splitlines()
+            if len(line.split()) > 1
+        )
+        stored = central.items("transactions?limit=500")
+        energy = sum(t["meterStop"] - t["meterStart"] for t in stored)
+        self.assertGreater(len(stored), 3)
+        self.assertIn(f"{energy} Wh", done.stdout)
+        self.assertEqual(told["still waiting"], "0")

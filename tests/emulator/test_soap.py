@@ -21,12 +21,16 @@ from ocpp_tw.emulator.spoken import as_spoken
 from ocpp_tw.emulator.websocket import Lines
 from ocpp_tw.errors import CallTimedOut, StationNotConnected
 from ocpp_tw.ocpp.soap import Envelope, parse
+from ocpp_tw.ocpp.soap_tables import CENTRAL_SYSTEM, CHARGE_POINT
+from ocpp_tw.ocpp.soap_types import service
 from ocpp_tw.ocpp.soap_wsdl import wsdl
 from ocpp_tw.ocpp.versions import Version
+from tests.ocpp.soap_samples import sample
 from tests.process import server
 from tests.transports.soap_world import NOW, URL, SoapWorld
 
 from .test_cli import ocpp_cp
+from .test_transfers import FakeFiles
 
 
 XSD = "{http://www.w3.org/2001/XMLSchema}schema"
@@ -61,6 +65,7 @@ class StationWorld(SoapWorld):
         self.connection.wanted = True
         self.sent: list[Envelope] = []
         self.frames: list[bytes] = []
+        self.replies: list[bytes] = []
         self.reachable = True
         self.connection.post = self.deliver  # type: ignore[method-assign]
         self.courier.post = self.command  # type: ignore[method-assign]
@@ -87,7 +92,9 @@ class StationWorld(SoapWorld):
     ) -> tuple[int, bytes]:
         assert url == self.connection.address, url
         assert self.connection.peer is not None
-        return await self.connection.peer.answer(envelope)
+        answer = await self.connection.peer.answer(envelope)
+        self.replies.append(answer[1])
+        return answer
 
     def ask(self, action: str, **payload: Any) -> Any:
         asking = Deferred.fromCoroutine(
@@ -187,6 +194,47 @@ class VersionTests(StationWorld, SynchronousTestCase):
                 localAuthorizationList=[],
             )
             self.assertEqual(answer, {"status": "Accepted"})
+
+    def test_every_operation(self) -> None:
+        """
+        Each operation of a version, in either direction, is what the
+        version's definition has; and no answer is a refusal to know it.
+        """
+        for version in (Version.V12, Version.V15, Version.V16):
+            self.setUp()
+            self.join(str(version), LocalAuthListEnabled="true")
+            self.station.files = FakeFiles()
+            ours = service(version, CENTRAL_SYSTEM)
+            theirs = service(version, CHARGE_POINT)
+            for action in ours.requests:
+                request, answer = sample(version, action)
+                self.stations_backend.answers[action] = answer
+                asking = self.station.ask(action, request)
+                self.successResultOf(Deferred.fromCoroutine(asking))
+                self.assertTrue(self.said(action), action)
+            for action in theirs.requests:
+                request, _ = sample(version, action)
+                answer = self.ask(action, **request)
+                self.assertIsInstance(answer, dict, (version, action))
+            self.assertEqual(len(self.replies), len(theirs.requests))
+            self.assertEqual(self.station.findings.lines(), [])
+            for name, sent in (
+                ("CentralSystemService", self.frames),
+                ("ChargePointService", self.replies),
+            ):
+                schema = schema_of(version, name)
+                for frame in sent:
+                    body = parse(frame).body
+                    schema.assertValid(etree.fromstring(etree.tostring(body)))
+
+    def test_no_security_extension(self) -> None:
+        """
+        There is none over SOAP: nothing is said of it, and nothing is amiss.
+        """
+        self.join("1.6", SecurityProfile="1")
+        self.station.note_security("TamperDetectionActivated")
+        self.assertEqual(len(self.station.outbox), 0)
+        self.assertEqual(self.station.findings.lines(), [])
 
     def test_no_answer(self) -> None:
         """

@@ -41,6 +41,8 @@ class FakeFiles:
         self.uploaded: list[tuple[str, str, bytes]] = []
 
     async def upload(self, url: str, name: str, body: bytes) -> None:
+        if "never" in url:
+            await Deferred()
         self._fail()
         self.uploaded.append((url, name, body))
 
@@ -121,6 +123,30 @@ class DiagnosticsTests(SynchronousTestCase):
                 {"status": "Uploading", "requestId": 8},
                 {"status": "Uploaded", "requestId": 8},
             ],
+        )
+
+    def test_log_instead(self) -> None:
+        """
+        Another log is asked for: the first is given up.
+        """
+        told_of = []
+        for number, where in ((1, "never"), (2, "log")):
+            answer = self.world.call(
+                "GetLog",
+                logType="DiagnosticsLog",
+                requestId=number,
+                retries=5,
+                log={"remoteLocation": f"http://localhost/{where}"},
+            )
+            told_of.append(answer["status"])
+        self.world.pass_time(100)
+        self.assertEqual(told_of, ["Accepted", "AcceptedCanceled"])
+        self.assertEqual(
+            [
+                (p["requestId"], p["status"])
+                for p in self.world.payloads("LogStatusNotification")
+            ],
+            [(1, "Uploading"), (2, "Uploading"), (2, "Uploaded")],
         )
 
 
@@ -233,6 +259,33 @@ class FirmwareTests(SynchronousTestCase):
                 actions[actions.index("BootNotification") :][-1],
                 "SignedFirmwareStatusNotification",
             )
+
+    def test_signed_instead(self) -> None:
+        """
+        Other firmware takes the place of what is still to be fetched, and
+        not of what is being installed.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        firmware = self.signed(
+            key.sign(b"firmware", ec.ECDSA(hashes.SHA256())),
+            pem(certificate(key)),
+        )
+        later = {**firmware, "retrieveDateTime": iso(NEW_YEAR + 3600)}
+        world = booted(files=FakeFiles())
+        told_of = []
+        for number, wanted in ((1, later), (2, firmware), (3, firmware)):
+            answer = world.call(
+                "SignedUpdateFirmware", requestId=number, firmware=wanted
+            )
+            told_of.append(answer["status"])
+        self.assertEqual(told_of, ["Accepted", "AcceptedCanceled", "Rejected"])
+        world.pass_time(3700, step=10)
+        ends = [
+            p["requestId"]
+            for p in world.payloads("SignedFirmwareStatusNotification")
+            if p["status"] == "Installed"
+        ]
+        self.assertEqual(ends, [2])
 
     def test_forged(self) -> None:
         """

@@ -20,7 +20,7 @@ from ocpp_tw.emulator.fleet import Fleet, FleetPlan
 from ocpp_tw.emulator.keys import Given
 from ocpp_tw.emulator.reporting import summary
 from ocpp_tw.emulator.service import Emulator
-from ocpp_tw.emulator.sessions import Rates
+from ocpp_tw.emulator.sessions import RandomSessions, Rates
 from ocpp_tw.emulator.state import State
 from ocpp_tw.emulator.websocket import Backoff, Connection
 from ocpp_tw.errors import BadConfig, BadRequest
@@ -333,6 +333,50 @@ class FaultTests(AtServer):
         faults.happen("subprotocol")
         self.server.pass_time(5)
         self.assertFalse(station.is_online)
+        self.server.pass_time(30)
+        self.assertTrue(station.is_online)
+
+    def test_answers(self) -> None:
+        """
+        The next answer is not given, or late; what else is said is said.
+        """
+        for fault, settled in (("no-answer", False), ("late-answer", True)):
+            self.setUp()
+            station, faults = self.faulty()
+            faults.happen(fault)
+            self.beat(station)
+            self.assertEqual(self.backend.actions(), ["Heartbeat"])
+            asking = Deferred.fromCoroutine(
+                self.server.router.call("CP 1", "ClearCache", {}, timeout=60)
+            )
+            self.server.pass_time(50)
+            self.assertEqual(asking.called, settled)
+            asking.addErrback(lambda _: None)
+            self.assertEqual(faults.counts, {fault: 1})
+
+    def test_by_chance_in_a_life(self) -> None:
+        """
+        With rates, faults of frames and of lines come by themselves, until
+        people stop to come.
+        """
+        station, connection = self.come()
+        rates = Rates(
+            sessions=0, wire={"repeated": 0.5, "clock": 86400 / 100}, even=True
+        )
+        life = RandomSessions(station, rates, seed=1)
+        life.start()
+        for _ in range(20):
+            self.beat(station)
+            self.server.pass_time(100, step=10)
+        faults = life._faults
+        assert faults is not None
+        self.assertGreater(faults.counts["repeated"], 3)
+        self.assertGreater(faults.counts["clock"], 5)
+        life.stop()
+        self.assertIsNone(connection.shape)
+        before = dict(faults.counts)
+        self.server.pass_time(1000, step=10)
+        self.assertEqual(faults.counts, before)
 
     def test_clock(self) -> None:
         """
