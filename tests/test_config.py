@@ -265,6 +265,15 @@ class LoadTests(Folder):
         self.assertEqual(loaded.backend.settings["token"], "hush")
         self.assertNotIn("hush", repr(loaded))
 
+    def test_security_profile(self):
+        """
+        Nobody is left to believe that stations prove who they are.
+        """
+        loaded = self.load("[stations]\nsecurity_profile = 2\n")
+        [warning] = loaded.warnings
+        self.assertIn("has no effect yet", warning)
+        self.assertEqual(self.load("[stations]\n").warnings, ())
+
     def test_seed(self):
         """
         A file of ocpp-cs is read; what has no meaning is one warning.

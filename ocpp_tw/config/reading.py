@@ -372,6 +372,11 @@ class _Reading:
     def _warnings(self) -> Iterator[str]:
         if self.ignored:
             yield f"without a meaning here: {', '.join(self.ignored)}"
+        if self._text("stations", "security_profile") not in ("", "0"):
+            yield (
+                "[stations] security_profile has no effect yet: whoever "
+                "knows an identity can connect with it"
+            )
         yield from self.warnings
 
 
