@@ -27,7 +27,13 @@ from urllib.request import urlopen
 from attrs import asdict, evolve, field, frozen
 
 from .fleet import Fleet
-from .load import AT_ONCE, PATIENCE, _undisturbed, tell
+from .load import (
+    AT_ONCE,
+    PATIENCE,
+    _percentile_ms,
+    _undisturbed,
+    tell,
+)
 from .messages import boot
 from .process import cpu_seconds
 from .run import _cpus
@@ -45,11 +51,14 @@ NOTHING_MS = 1.0
 #: How often it is measured without those who watch, and with them.
 ROUNDS = 3
 
+#: How many of the stations of a list are connected at the same time.
+BATCH = 1000
+
 #: The pages that are asked for in turn.
 PAGES = (
     "/stations?limit=100",
-    "/stations?limit=100&cursor=BENCH-05000",
-    "/stations?limit=100&q=bench-09",
+    "/stations?limit=100&cursor=BENCH05",
+    "/stations?limit=100&q=bench09",
     "/stations?limit=100&connected=false&version=1.6",
     "/stations?limit=100&vendor=nobody",
 )
@@ -176,10 +185,10 @@ def _percentiles(seconds: Sequence[float]) -> tuple[float, float]:
     p50 and p99 in milliseconds.
     """
     ordered = sorted(seconds)
-    if not ordered:
-        return 0.0, 0.0
-    places = (len(ordered) * 50 // 100, len(ordered) * 99 // 100)
-    p50, p99 = (round(ordered[place] * 1000, 2) for place in places)
+    p50, p99 = (
+        round(_percentile_ms(ordered, percent) or 0.0, 2)
+        for percent in (50, 99)
+    )
     return p50, p99
 
 
@@ -251,18 +260,32 @@ def pages(
 
     @return: the figures of each page, and the errors of the stations.
     """
-    fleet = Fleet(it.url, tell)
-    try:
-        fleet.send_out(stations, boot, AT_ONCE)
-        fleet.finish(PATIENCE)
-    finally:
-        fleet.disband()
+    errors = _let_boot(it.url, stations)
     found: dict[str, Figures] = {}
     for path in PAGES:
         ask = _asks_for(path)
         each = _asking(port_of(it), clients, seconds / len(PAGES), ask)
         found[path] = asyncio.run(each)
-    return found, fleet.errors
+    return found, errors
+
+
+def _let_boot(url: str, stations: int) -> int:
+    """
+    Let so many stations boot and go, some at a time.
+
+    @return: their errors.
+    """
+    errors = 0
+    for number, before in enumerate(range(0, stations, BATCH)):
+        fleet = Fleet(url, tell, b"BENCH%02d" % number)
+        try:
+            count = min(BATCH, stations - before)
+            fleet.send_out(count, boot, AT_ONCE)
+            fleet.finish(PATIENCE)
+        finally:
+            fleet.disband()
+        errors += fleet.errors
+    return errors
 
 
 def _asks_for(path: str) -> Ask:

@@ -156,7 +156,9 @@ class Events:
         This happened in another worker.
         """
         if self._messages.watch is not None:
-            self._overheard.extend(events)
+            room = MOST - len(self._overheard)
+            self._overheard.extend(events[:room])
+            self._unheard += len(events[room:])
 
     # Those who watch
 

@@ -199,6 +199,23 @@ class Queue:
                 f"{found['status']}"
             )
 
+    async def cancel_all(self, identity: str) -> None:
+        """
+        Whoever comes by that name next is another station.
+        """
+        now = self._now()
+        await self._database.write(
+            lambda db: (
+                db.execute(
+                    "UPDATE queued SET status = 'cancelled', ended = ?"
+                    " WHERE identity = ? AND status = 'waiting'",
+                    (now, identity),
+                )
+                and None
+            ),
+            durable=True,
+        )
+
     # What stations do
 
     def greet(self, station: IStation) -> None:

@@ -204,6 +204,20 @@ class EventsTests(SynchronousTestCase):
         )
         self.assertEqual(position, 5)
 
+    def test_flood_of_others(self):
+        """
+        Of too many that happened in other workers the rest are counted only,
+        however long it takes to tell of the others.
+        """
+        self.patch(events, "MOST", 3)
+        self.watch()
+        happened = [("connected", f"CP{n}", {}) for n in range(4)]
+        self.events.overhear(happened)
+        self.events.overhear(happened)
+        self.clock.advance(TICK)
+        [*_, last] = read(self.events.after(1, ALL)[0])
+        self.assertEqual(last, ("gap", {"missed": 5}))
+
     def test_slices(self):
         """
         However many events there are, and however many who watch: all are

@@ -197,7 +197,7 @@ class Pages(File):
         """
         To the same with a slash, relative to wherever a proxy has us.
         """
-        request.redirect(request.path.rpartition(b"/")[2] + b"/")
+        request.redirect(b"./%b/" % request.path.rpartition(b"/")[2])
         return b""
 
 

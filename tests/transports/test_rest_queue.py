@@ -85,3 +85,15 @@ class QueueTests(World):
             for method in ("GET", "DELETE"):
                 answer = self.ask(method, f"/stations/CP1/queue/{number}")
                 self.assertEqual(answer.status, 404, number)
+
+    def test_forgotten(self) -> None:
+        """
+        What waits for a station that is forgotten is cancelled: who comes by
+        its name later is not sent it.
+        """
+        path = "/stations/CP1/calls?queue=60"
+        self.assertEqual(self.ask("POST", path, json=CALL).status, 202)
+        self.assertEqual(self.ask("DELETE", "/stations/CP1").status, 204)
+        self.gone(self.station("CP1"))
+        [kept] = self.ask("GET", "/stations/CP1/queue").json()["items"]
+        self.assertEqual(kept["status"], "cancelled")

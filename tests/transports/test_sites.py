@@ -81,7 +81,7 @@ class SiteTests(SynchronousTestCase):
         connection.request("GET", "/lib?q=%ff")
         answer = connection.getresponse()
         self.assertEqual(answer.status, 302)
-        self.assertEqual(answer.getheader("Location"), "lib/")
+        self.assertEqual(answer.getheader("Location"), "./lib/")
 
     def test_nothing_beside(self) -> None:
         """

@@ -95,7 +95,8 @@ def document(routes: Iterable[Route]) -> Json:
             "description": "The REST API of an OCPP central system.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/api/v1"}],
+        # Beside the document, wherever a proxy has us.
+        "servers": [{"url": "../api/v1"}],
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": dict(sorted(components.schemas.items())),

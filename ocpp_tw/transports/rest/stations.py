@@ -228,12 +228,13 @@ class Stations:
 
     async def forget(self, request: IRequest, identity: str) -> None:
         """
-        Forget a station that is not connected.
+        Forget a station that is not connected, and cancel what waits for it.
         """
         if self._router.fleet.known(identity).station is not None:
             raise Conflict(
                 f'station "{identity}" is connected: it would be seen again'
             )
+        await self._queue.cancel_all(identity)
         await self._router.journal.forget(identity)
 
     async def call(self, request: IRequest, identity: str) -> Any:
