@@ -28,11 +28,9 @@ export default function show(place) {
   course.changed = () => draw(place.station);
   place.changed = draw;
   draw(place.station);
-  follow({ type: ["message"], identity }, {
-    tick: () => lastSkew(identity, signal).then((seconds) => showSkew(skew, seconds), () => {}),
-    every: 30_000,
-    seen: (message) => showSkew(skew, skewOf(message)),
-  }, signal);
+  const askSkew = () => lastSkew(identity, signal).then((seconds) => showSkew(skew, seconds), () => {});
+  follow({ type: ["message"], identity }, { seen: (message) => showSkew(skew, skewOf(message)), tick: askSkew, every: 30_000 }, signal);
+  askSkew();
   return h("div.grid",
     h("div.full", section(t("Connectors"), connectors)),
     course.element,
