@@ -228,6 +228,7 @@ def take(browser: Browser, page: str, scheme: str, file: Path) -> None:
         browser.resize(width, height)
         browser.open(page)
         browser.one("main h1")
+        browser.until(lambda: "Asking" not in browser.text(), "it is there")
         browser.calm_down()
         browser.shoot(str(file.with_stem(file.stem + kind)))
 

@@ -58,6 +58,15 @@ class PageTests(World, SynchronousTestCase):
         self.browser.press("1\nSilent", ".tiles")
         self.browser.until_read("1 of 2 stations", ".count")
 
+    def test_same_page_again(self) -> None:
+        """
+        The page that is shown is shown afresh when it is chosen again.
+        """
+        self.browser.open("#/stations?q=nobody")
+        self.browser.until_read("0 of ", ".count")
+        self.browser.press("Stations", "#nav")
+        self.browser.until_read("CP1", ".lines")
+
     def test_command(self) -> None:
         """
         A form of the official schema becomes the command, and the answer is

@@ -30,6 +30,7 @@ export class Listing {
     this.problem = h("div");
     this.element = h("div.listing", this.tools(specs), this.problem, this.body);
     follow({ ...live }, { seen: soon(() => this.refresh(), 500, signal), tick: () => this.refresh(), every }, signal);
+    this.load();
   }
 
   tools(specs) {

@@ -12,7 +12,7 @@ import { get, url } from "./api.js";
 const AGAIN = 30_000;
 
 /** How long a stream may take to open before we look without it, in ms. */
-const OPENING = 1500;
+const OPENING = 400;
 
 const listeners = new Set();
 const stream = { source: undefined, address: "", retry: undefined };
@@ -21,13 +21,13 @@ const stream = { source: undefined, address: "", retry: undefined };
  * Follow events, until the signal says stop.
  *
  * filter: {type: [...], identity}; without types there are no events to hear.
- * seen({type, ...}) hears each. tick() is to look afresh: first of all, when
- * events may have been missed, and every so many ms while there are none.
+ * seen({type, ...}) hears each. tick() is to look again: when events may have
+ * been missed, and every so many ms while there are none.
  */
 export function follow(filter, { seen = () => {}, tick = () => {}, every = 5000 }, signal) {
   const listener = { filter, seen, tick };
   listeners.add(listener);
-  let timer = setTimeout(look, filter.type ? OPENING : 0);
+  let timer = setTimeout(look, filter.type ? OPENING : every);
   function look() {
     timer = setTimeout(look, every);
     if (!document.hidden && !(filter.type && isOpen())) tick();
@@ -68,7 +68,7 @@ function arrange() {
   const hearing = document.hidden ? [] : [...listeners].filter(({ filter }) => filter.type);
   const address = hearing.length ? url("events", together(hearing)).href : "";
   if (address === stream.address) {
-    if (isOpen()) tickAll();
+    if (isOpen()) tickAll(); // for those that have come now
     return;
   }
   close();

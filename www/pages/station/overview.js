@@ -2,22 +2,16 @@
  * What a station is, and how its connectors are, as it is now.
  */
 
-import { get, segment } from "../../lib/api.js";
 import { lastSkew, skewOf } from "../../lib/clock.js";
 import { fill, h } from "../../lib/dom.js";
 import { bootOf, isWrong } from "../../lib/fleet.js";
 import { ago, duration, energy, quantity, time } from "../../lib/format.js";
-import { Growing } from "../../lib/growing.js";
 import { follow } from "../../lib/live.js";
-import { trouble } from "../../lib/notice.js";
 import { badge, facts, mood, section, transactionLink } from "../../lib/parts.js";
 import { to } from "../../lib/router.js";
-import { energySince, SamplePlots, samplesOf } from "../../lib/samples.js";
-import { soon } from "../../lib/soon.js";
+import { energySince, samplesOf } from "../../lib/samples.js";
 import { t } from "../../lib/words.js";
-
-/** Samples that are drawn of one transaction, at most. */
-const MOST = 20_000;
+import { Course } from "./course.js";
 
 export default function show(place) {
   const { signal, station: { identity } } = place;
@@ -34,11 +28,9 @@ export default function show(place) {
   course.changed = () => draw(place.station);
   place.changed = draw;
   draw(place.station);
-  follow({ type: ["message"], identity }, {
-    tick: () => lastSkew(identity, signal).then((seconds) => showSkew(skew, seconds), () => {}),
-    every: 30_000,
-    seen: (message) => showSkew(skew, skewOf(message)),
-  }, signal);
+  const askSkew = () => lastSkew(identity, signal).then((seconds) => showSkew(skew, seconds), () => {});
+  follow({ type: ["message"], identity }, { seen: (message) => showSkew(skew, skewOf(message)), tick: askSkew, every: 30_000 }, signal);
+  askSkew();
   return h("div.grid",
     h("div.full", section(t("Connectors"), connectors)),
     course.element,
@@ -108,42 +100,4 @@ function reportsOf({ reports }) {
   if (!names.length) return null;
   return section(t("Last reports"), facts(names.map(([action, { receivedAt, ...payload }]) =>
     [action, h("span", Object.values(payload).map(String).join(" · "), " ", h("small", time(receivedAt)))])));
-}
-
-/** What is being charged, as a plot that goes on. */
-class Course {
-  constructor({ identity }, signal) {
-    Object.assign(this, { identity, signal, active: [], changed: () => {} });
-    this.samples = new Map();
-    this.plots = new SamplePlots(signal);
-    this.shown = section(t("Charging now"), this.plots.element);
-    this.element = h("div.full");
-    this.soon = soon(() => this.load(), 300, signal);
-    this.soon();
-    follow({ type: ["message", "transaction"], identity }, { seen: (event) => this.seen(event), tick: this.soon, every: 5000 }, signal);
-  }
-
-  seen({ type, action }) {
-    if (type === "transaction" || action === "MeterValues") this.soon();
-  }
-
-  async load() {
-    try {
-      const { items } = await get("transactions", { identity: this.identity, active: "true", limit: 10 }, this.signal);
-      const samples = await Promise.all(items.map(({ transactionId }) => this.samplesOf(transactionId)));
-      this.active = items;
-      this.changed();
-      this.plots.show(samples.flat());
-      // Where it is already it stays, and with it the keyboard.
-      if (!samples.flat().length) fill(this.element);
-      else if (!this.shown.isConnected) fill(this.element, this.shown);
-    } catch (error) {
-      if (error.name !== "AbortError" && !error.isAbsent) fill(this.element, trouble(error));
-    }
-  }
-
-  samplesOf(id) {
-    if (!this.samples.has(id)) this.samples.set(id, new Growing(`transactions/${segment(id)}/meterValues`, MOST));
-    return this.samples.get(id).all(this.signal);
-  }
 }

@@ -41,6 +41,7 @@ export default function show({ station: { identity }, signal }) {
   const again = soon(load, 500, signal);
   const heard = ({ violations }) => violations.length && again();
   follow({ type: ["message"], identity }, { seen: heard, tick: again, every: 5000 }, signal);
+  again();
   return section(t("Violations"),
     h("p.hint", t("In its last messages with errors."), " ", h("a", { href: toQuery(["stations", identity, "messages"], { errors: "true" }) }, t("Messages with errors"))),
     body);
