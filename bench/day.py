@@ -78,10 +78,12 @@ class Clerk(Watch):
 
     __slots__ = ("_books", "_identity")
 
-    def __init__(self, tally: Tally, books: Books, identity: str) -> None:
-        super().__init__(tally)
+    def __init__(
+        self, tally: Tally, books: Books, station: ChargePoint
+    ) -> None:
+        super().__init__(tally, station.findings)
         self._books = books
-        self._identity = identity
+        self._identity = station.identity
 
     def was_answered(
         self, call: Call, frame: bytes, reply: bytes | None
@@ -136,7 +138,7 @@ def live(options: Namespace, url: str) -> tuple[Fleet, Books]:
     fleet = Fleet(plan, _REACTOR, clock, lines)
 
     def witness(station: ChargePoint) -> Clerk:
-        return Clerk(fleet.tally, books, station.identity)
+        return Clerk(fleet.tally, books, station)
 
     lines.witness = witness
     fleet.startService()

@@ -14,6 +14,7 @@ from attrs import define, evolve, field, fields, frozen
 from .errors import BadRequest, UnknownStation
 from .interfaces import IStation
 from .ocpp.messages import Payload
+from .ocpp.times import zone_of
 
 
 #: How many connectors of one station are told apart; what a station says of
@@ -45,6 +46,8 @@ class Settings:
     @ivar validation: None for the configured C{stations.validation}.
     @ivar endpoint: where a station that speaks SOAP is reached; None for the
         address that it gives.
+    @ivar time_zone: of its times that name none; None for the configured
+        C{stations.time_zone}.
     @ivar registered: whether an operator made it known.
     """
 
@@ -53,6 +56,7 @@ class Settings:
     validation: str | None = None
     ping_interval: float | None = None
     endpoint: str | None = None
+    time_zone: str | None = None
     note: str = ""
     registered: bool = False
 
@@ -82,6 +86,13 @@ class Settings:
 
 def _is_interval(value: object) -> bool:
     return type(value) is int and 0 < value <= 86400
+
+
+def _is_zone(value: object) -> bool:
+    try:
+        return isinstance(value, str) and zone_of(value) is not None
+    except ValueError:
+        return False
 
 
 _URL = re.compile(r"https?://[A-Za-z0-9._\[\]:-]+(/[\x21-\x7e]{0,500})?\Z")
@@ -115,6 +126,11 @@ _MEMBERS: dict[str, _Member] = {
         "null or the URL, http or https, of a station that speaks SOAP",
         lambda v: v is None or (isinstance(v, str) and bool(_URL.match(v))),
     ),
+    "timeZone": (
+        "time_zone",
+        "null, UTC, or a name of the time zone database, as Europe/Berlin",
+        lambda v: v is None or _is_zone(v),
+    ),
     "note": (
         "note",
         "a text of at most 2000 characters",
@@ -134,6 +150,13 @@ class Known:
     @ivar connectors: the last StatusNotification of each connector.
     @ivar meters: the last meter value of each connector.
     @ivar transactions: transaction id and idTag, by connector.
+    @ivar connections: how many it has had since the start.
+    @ivar silences: how many commands in a row it did not answer, on this
+        connection.
+    @ivar protocol: JSON or SOAP.
+    @ivar reached_at: where a station that speaks SOAP says that it is reached.
+    @ivar heartbeat: how often a station that speaks SOAP is to be heard of, in
+        seconds; None where it has not booted yet.
     @ivar boot_status: what its last BootNotification was answered with.
     @ivar greeted: whether it may be sent commands, on this connection.
     @ivar reports: the last of each other notification, by action.
@@ -141,8 +164,11 @@ class Known:
 
     identity: str
     version: str = ""
+    protocol: str = ""
     account: str = ""
     address: str = ""
+    reached_at: str = ""
+    heartbeat: float | None = None
     settings: Settings = field(factory=Settings)
     station: IStation | None = None
     connected_at: float | None = None
@@ -156,6 +182,8 @@ class Known:
     reports: dict[str, Payload] = field(factory=dict)
     violations: int = 0
     unanswered: int = 0
+    connections: int = 0
+    silences: int = 0
     boot_status: str = ""
     greeted: bool = False
 
@@ -192,8 +220,11 @@ class Known:
         return {
             "identity": self.identity,
             "version": self.version or None,
+            "protocol": self.protocol or None,
             "account": self.account or None,
             "address": self.address or None,
+            "reachedAt": self.reached_at or None,
+            "heartbeatInterval": self.heartbeat,
             "connected": self.station is not None,
             "connectedAt": _iso_or_none(self.connected_at),
             "disconnectedAt": _iso_or_none(self.disconnected_at),

@@ -17,7 +17,8 @@ from typing import Any
 from attrs import frozen
 from twisted.application.service import IService
 from twisted.internet.interfaces import IReactorTime
-from zope.interface import Attribute, Interface
+from zope.interface import Attribute, Interface, providedBy
+from zope.interface.verify import verifyObject
 
 from .figures import Figure
 from .ocpp.messages import Call, Payload
@@ -67,6 +68,12 @@ class ICentralSystem(Interface):
         The stations connected now.
         """
 
+    def is_connected(identity: str) -> bool:
+        """
+        Whether a station of that identity is connected now, here or to
+        another worker.
+        """
+
     async def call(
         identity: str,
         action: str,
@@ -91,7 +98,7 @@ class IBackend(IService):
 
     It is started before the first station connects and stopped after the
     last Call it was asked to answer is answered.  One that cannot always
-    answer may say so by an attribute C{is_ready}, for C{/readyz}.
+    answer says so by L{IReady}.
     """
 
     def answer(station: IStation, call: Call) -> Payload | Awaitable[Payload]:
@@ -335,7 +342,7 @@ class ISeedLists(Interface):
         token: str, known: Sequence[Mapping[str, Any]]
     ) -> Sequence[Any]:
         """
-        Made from our own list of stations.
+        Made from our own list of stations, in the shape of old.
         """
 
     async def transaction_list(
@@ -398,3 +405,16 @@ class IBackendMaker(Interface):
 
         @raise BadConfig: the settings cannot be used.
         """
+
+
+def verify_backend(backend: object) -> None:
+    """
+    Look whether it is all of an L{IBackend}, and of whatever else of these it
+    says it provides.
+
+    @raise zope.interface.Invalid: it is not; the error says what is missing.
+    """
+    verifyObject(IBackend, backend)
+    for interface in providedBy(backend):
+        if interface.__module__ == __name__:
+            verifyObject(interface, backend)

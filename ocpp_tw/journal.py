@@ -41,8 +41,12 @@ from .ocpp.times import parse_time
 from .violations import explained, summary
 
 
-#: How many refused handshakes are kept, and how many deeds of operators.
-ATTEMPTS, DEEDS = 1000, 100_000
+#: How many refused handshakes are kept, how many deeds of operators, and how
+#: many that were not let: whoever tries and tries wipes out no deed of others.
+ATTEMPTS, DEEDS, TRIES = 1000, 100_000, 10_000
+
+#: The statuses of those who were not let.
+REFUSED = (401, 403)
 
 #: How often the stations that changed are saved, and old rows pruned, in
 #: seconds.
@@ -426,6 +430,10 @@ def known_from(kept: Mapping[str, Any]) -> Known:
         version=kept["version"] or "",
         account=kept["account"] or "",
         address=kept["address"] or "",
+        # Older files do not have these.
+        protocol=kept.get("protocol") or "",
+        reached_at=kept.get("reachedAt") or "",
+        heartbeat=kept.get("heartbeatInterval"),
         settings=evolve(settings, registered=kept["registered"]),
         connected_at=_seconds(kept["connectedAt"]),
         disconnected_at=_seconds(kept["disconnectedAt"]),
@@ -458,10 +466,13 @@ def _prune_few(db: sqlite3.Connection) -> None:
         "DELETE FROM attempts WHERE id <= (SELECT max(id) FROM attempts) - ?",
         (ATTEMPTS,),
     )
-    db.execute(
-        "DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?",
-        (DEEDS,),
-    )
+    for which, most in (("NOT IN", DEEDS), ("IN", TRIES)):
+        those = f"status {which} {REFUSED}"
+        db.execute(
+            f"DELETE FROM audit WHERE {those} AND id <= (SELECT id FROM audit"
+            f" WHERE {those} ORDER BY id DESC LIMIT 1 OFFSET ?)",
+            (most,),
+        )
 
 
 def _deed_as_json(row: tuple[Any, ...]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -41,6 +42,10 @@ PRUNED_AT_ONCE = 20_000
 
 #: The longest frame that is kept whole, in octets.
 LONGEST_FRAME = 65536
+
+#: How far times may be out of the order of ids, in milliseconds: by the
+#: longest that an answer takes, and then some.
+SPREAD = 900_000
 
 #: How many messages that broke a rule are looked at together.
 BROKEN = 20_000
@@ -324,15 +329,25 @@ class KeptMessages:
         self, limit: int, cursor: str | None, filters: Mapping[str, str | None]
     ) -> Page:
         where, values = _conditions(filters)
-        if cursor is not None:
-            where.append("id < ?")
-            values.append(whole(cursor, "cursor"))
-        condition = f"WHERE {' AND '.join(where)}" if where else ""
-        query = f"SELECT * FROM messages {condition} ORDER BY id DESC LIMIT ?"
-        self._write()
-        rows = await self._database.read(
-            lambda db: db.execute(query, (*values, limit + 1)).fetchall()
+        times = {
+            name: int(_time(text, name) * 1000)
+            for name in ("from", "to")
+            if (text := filters.get(name)) is not None
+        }
+        before = sys.maxsize if cursor is None else whole(cursor, "cursor")
+        condition = " AND ".join([*where, "id >= ?", "id < ?"])
+        query = (
+            f"SELECT * FROM messages WHERE {condition}"
+            " ORDER BY id DESC LIMIT ?"
         )
+        self._write()
+
+        def find(db: sqlite3.Connection) -> list[Any]:
+            first, end = _between(db, times)
+            bounds = first, min(before, end), limit + 1
+            return db.execute(query, (*values, *bounds)).fetchall()
+
+        rows = await self._database.read(find)
         return page([_as_json(row) for row in rows], limit)
 
     async def broken(self) -> Broken:
@@ -349,6 +364,43 @@ class KeptMessages:
                 )
             )
         )
+
+
+def _between(
+    db: sqlite3.Connection, times: Mapping[str, int]
+) -> tuple[int, int]:
+    """
+    The ids between which all messages of that time are.
+    """
+    first, end = 0, sys.maxsize
+    if "from" in times:
+        first = _id_at(db, times["from"] - SPREAD)
+    if "to" in times:
+        end = _id_at(db, times["to"] + SPREAD)
+    return first, end
+
+
+def _id_at(db: sqlite3.Connection, time: int) -> int:
+    """
+    The id of the first message that is not before that time, but for
+    L{SPREAD}: ids are in the order of answers, nearly that of time, and an
+    index would cost every message something.
+    """
+    low, high = db.execute("SELECT min(id), max(id) FROM messages").fetchone()
+    if low is None:
+        return 0
+    high += 1
+    while low < high:
+        middle = (low + high) // 2
+        number, when = db.execute(
+            "SELECT id, time FROM messages WHERE id >= ? ORDER BY id LIMIT 1",
+            (middle,),
+        ).fetchone()
+        if when < time:
+            low = number + 1
+        else:
+            high = middle
+    return int(low)
 
 
 def count_broken(rows: Iterable[tuple[Any, ...]]) -> Broken:

@@ -321,7 +321,11 @@ class Peer:
             self._say(call, frame, reply)
 
     def _refuse_call(self, call: Call, frame: bytes, failure: Failure) -> None:
-        self._say(call, frame, serialize(self._error(call, failure)))
+        error = self._error(call, failure)
+        self._say(call, frame, serialize(error))
+        if error.code == ErrorCode.INTERNAL_ERROR:
+            # It passes: what is sent again is to be asked again.
+            self._replies.pop(call.unique_id, None)
 
     def _say(self, call: Call, frame: bytes, reply: bytes) -> None:
         if self._lost is None:

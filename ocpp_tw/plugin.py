@@ -14,10 +14,14 @@ from twisted.plugin import IPlugin, getPlugins
 from twisted.python.modules import getModule
 from twisted.python.reflect import namedModule
 from zope.interface import Invalid, implementer
-from zope.interface.verify import verifyObject
 
 from .errors import BadConfig
-from .interfaces import IBackend, IBackendMaker, ICentralSystem
+from .interfaces import (
+    IBackend,
+    IBackendMaker,
+    ICentralSystem,
+    verify_backend,
+)
 
 
 @implementer(IPlugin, IBackendMaker)
@@ -69,7 +73,7 @@ class BackendMaker:
 
     def _verified(self, backend: object) -> IBackend:
         try:
-            verifyObject(IBackend, backend)
+            verify_backend(backend)
         except Invalid as e:
             raise BadConfig(
                 f"backend {self.name!r} ({self.module}) is incomplete: {e}"

@@ -9,7 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
-from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from twisted.internet.defer import (
+    CancelledError,
+    Deferred,
+    ensureDeferred,
+    succeed,
+)
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -30,6 +35,7 @@ from .ocpp.actions import FROM_STATION, TO_STATION
 from .ocpp.lenient import understand
 from .ocpp.messages import Call, Payload
 from .ocpp.schemas import REQUESTS, RESPONSES, Schema, Violation, refusal
+from .ocpp.times import zone_of
 from .ocpp.translate import NoCounterpart, is_named, translate
 from .ocpp.versions import Version
 
@@ -142,6 +148,10 @@ LANES = {
 }
 
 
+#: What the backend's C{answer} is.
+Asking = Callable[[IStation, Call], Any]
+
+
 class ILiveStation(IStation):
     """
     An L{IStation}, and what the router keeps with it.
@@ -175,9 +185,14 @@ class Router:
     @ivar fleet: every station that is known.
     @ivar journal: what keeps the messages that pass.
     @ivar validation: lenient, strict or off; a station may have its own.
+    @ivar time_zone: of the stations' times that name none; a station may have
+        its own.
+    @ivar patience: how many commands in a row a station may leave without an
+        answer; 0 for any number.
     @ivar greeters: who is told that a station may be sent commands: its boot
         was accepted, on this connection or before.
     @ivar accept: all, or only the stations that are C{known}.
+    @ivar leaving: whether we stop, and take no station any more.
     @ivar wants_certificate: whether stations have to show a certificate.
     @ivar connections: how many there were.
     @ivar refusals: how many handshakes were refused, by status of HTTP.
@@ -199,7 +214,10 @@ class Router:
         self._clock = clock
         self.greeters: list[Callable[[ILiveStation], None]] = []
         self.validation = "lenient"
+        self.time_zone = "UTC"
+        self.patience = 0
         self.accept = "all"
+        self.leaving = False
         self.wants_certificate = False
         self.default_version = Version.V16
         self.connections = 0
@@ -235,6 +253,10 @@ class Router:
 
     def stations(self) -> Iterable[IStation]:
         return list(self._stations.values())
+
+    def is_connected(self, identity: str) -> bool:
+        known = self.fleet.get(identity)
+        return known is not None and known.station is not None
 
     @property
     def ours(self) -> Mapping[str, ILiveStation]:
@@ -279,7 +301,7 @@ class Router:
         self._engaged = _Engagement(backend)
         self._observer = IObserver(backend, None)
         for station in self.stations():
-            backend.station_connected(station)
+            self._tell(backend.station_connected, station)
         if before is None:
             return succeed(None)
         settled: Deferred[IBackend | None] = Deferred()
@@ -292,6 +314,8 @@ class Router:
         """
         @raise Refused: this station may not connect.
         """
+        if self.leaving:
+            raise Refused(503, "the central system stops", "come back later")
         if self.wants_certificate and handshake.certificate is None:
             raise Refused(
                 403,
@@ -338,12 +362,15 @@ class Router:
         known = station.known = self.fleet.seen(identity)
         known.station = station
         known.version = station.version
+        known.protocol = getattr(station, "protocol", "JSON")
         known.account = station.account
         known.address = station.address
         known.connected_at = self._seconds()
         if known.last_seen is None:
             self.journal.keep(known)
+        known.connections += 1
         known.greeted = False
+        known.silences = 0
         if known.boot_status == "Accepted":
             # It may be about to boot, or it only was out of reach.
             self._clock.callLater(GRACE, self._greet, station)
@@ -353,11 +380,15 @@ class Router:
             )
             old.close(POLICY_VIOLATION, "replaced by a newer connection")
         else:
-            self.log.info("{station} connected", station=station)
+            self.log.info(
+                "{station} connected, its connection {number}",
+                station=station,
+                number=known.connections,
+            )
         self.journal.events.connected(station)
         if self.neighbours is not None:
             self.neighbours.connected(station)
-        self.backend.station_connected(station)
+        self._tell(self.backend.station_connected, station)
 
     def disconnected(self, station: ILiveStation, why: str) -> None:
         """
@@ -381,16 +412,26 @@ class Router:
         self.log.info(
             "{station} disconnected: {why}", station=station, why=why
         )
-        self.backend.station_disconnected(station)
+        self._tell(self.backend.station_disconnected, station)
+
+    def _tell(self, tell: Callable[..., object], *about: object) -> None:
+        """
+        Tell a backend; a mistake of its is no reason to lose a station.
+        """
+        try:
+            tell(*about)
+        except Exception:
+            self.log.failure("the backend's {tell!r} failed", tell=tell)
 
     # A station's Calls
 
     def answer(
-        self, station: ILiveStation, call: Call
+        self, station: ILiveStation, call: Call, ask: Asking | None = None
     ) -> Payload | Deferred[Payload]:
         """
         Answer a Call of a station.
 
+        @param ask: asks the backend in another way than by C{answer}.
         @raise CallFailed: to answer with this CallError instead.
         """
         now = station.asked_at = station.last_seen
@@ -408,16 +449,16 @@ class Router:
         if known.settings.registration != "Accepted":
             return self._hold_off(known, call, now)
         engaged = self._engaged
-        answer: Any = engaged.backend.answer(station, call)
+        answer: Any = (ask or engaged.backend.answer)(station, call)
         if answer.__class__ is dict:
             if not lane.is_response(answer):
                 self._disown(station, call, lane, answer)
             if lane.is_boot:
                 self._booted(station, answer)
             return answer
-        engaged.owed += 1
         if not isinstance(answer, Deferred):
             answer = ensureDeferred(answer)
+        engaged.owed += 1
         return answer.addCallbacks(  # type: ignore[no-any-return]
             self._paid,
             self._failed,
@@ -497,21 +538,27 @@ class Router:
         """
         Refuse a Call that breaks its schema, or understand it all the same.
         """
-        mode = station.known.settings.validation or self.validation
+        settings = station.known.settings
+        mode = settings.validation or self.validation
+        zone = zone_of(settings.time_zone or self.time_zone)
         if mode == "off":
             # Backends may rely on members and types being there.
             call.payload = understand(
-                call.action, call.payload, schema, iso(now)
+                call.action, call.payload, schema, iso(now), zone
             )
             return
         violations = schema.violations(call.payload)
         station.violations = violations
         station.known.violations += len(violations)
         if self._observer is not None:
-            self._observer.violations_seen(station, call, violations)
+            self._tell(
+                self._observer.violations_seen, station, call, violations
+            )
         if mode == "strict":
             raise refusal(violations)
-        call.payload = understand(call.action, call.payload, schema, iso(now))
+        call.payload = understand(
+            call.action, call.payload, schema, iso(now), zone
+        )
 
     def _unheard_of(self, station: ILiveStation, call: Call) -> CallFailed:
         if call.action in TO_STATION[station.version]:
@@ -562,16 +609,53 @@ class Router:
         try:
             answer = await station.call(action, payload, timeout)
         except CallTimedOut:
-            station.known.unanswered += 1
+            self._lose_patience(station)
             raise
+        except CallFailed:
+            station.known.silences = 0
+            raise
+        station.known.silences = 0
         self._weigh(station, action, answer)
-        if self._observer is not None:
+        await self._note(station, action, payload, answer)
+        return answer
+
+    def _lose_patience(self, station: ILiveStation) -> None:
+        """
+        A station did not answer; some answer again when they connect anew.
+        """
+        known = station.known
+        known.unanswered += 1
+        known.silences += 1
+        if self.patience and known.silences >= self.patience:
+            why = f"it did not answer {known.silences} commands in a row"
+            self.log.warn(
+                "{station} is hung up on: {why}", station=station, why=why
+            )
+            station.close(SERVICE_RESTART, why)
+
+    async def _note(
+        self, station: IStation, action: str, payload: Payload, answer: Payload
+    ) -> None:
+        """
+        Let the backend note what a station answered; it has answered, even
+        if that fails.
+        """
+        if self._observer is None:
+            return
+        try:
             noted = self._observer.command_answered(
                 station, action, payload, answer
             )
             if noted is not None:
                 await noted
-        return answer
+        except CancelledError:
+            raise
+        except Exception:
+            self.log.failure(
+                "{station}: its answer to {action} is not noted",
+                station=station,
+                action=action,
+            )
 
     def in_words_of(
         self, version: Version, action: str, payload: Payload

@@ -33,6 +33,7 @@ from .interfaces import IBackend, IReady
 from .journal import Journal
 from .logs import Books, Logs
 from .metrics import Metrics
+from .onboarding import Onboarding
 from .plugin import find_backend_maker
 from .router import GOING_AWAY, Router
 from .system import Notifier, let_files_be_open
@@ -84,6 +85,8 @@ class CentralSystem(MultiService):
         )
         self.journal.also_tell(self.books.note)
         self.router = Router(self.journal, reactor)
+        self.onboarding = Onboarding(self.router)
+        self.onboarding.questions = config.stations.onboarding
         self.backend = self._make_backend(config)
         self.emulator = Emulator(emulator_path(config), reactor)
         self.certificates = Certificates(config.tls)
@@ -258,6 +261,7 @@ class CentralSystem(MultiService):
         certificates()
         front()
         books()
+        self.onboarding.questions = new.stations.onboarding
         self.journal.also_tell(self.books.note)
         if backend is not None:
             self._replace_backend(backend)
@@ -348,6 +352,8 @@ class CentralSystem(MultiService):
         # Ours end their transactions while somebody answers them.
         await self.emulator.leave()
         await self._stop_listening()
+        # One may have come before, and shake hands only now.
+        self.router.leaving = True
         for station in self.router.stations():
             station.close(GOING_AWAY, "the central system stops")
 

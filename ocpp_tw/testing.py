@@ -17,7 +17,6 @@ from attrs import define, field
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
-from zope.interface.verify import verifyObject
 
 from .errors import (
     BackendUnavailable,
@@ -25,7 +24,12 @@ from .errors import (
     ErrorCode,
     StationNotConnected,
 )
-from .interfaces import IBackend, ICentralSystem, IStation
+from .interfaces import (
+    IBackend,
+    ICentralSystem,
+    IStation,
+    verify_backend,
+)
 from .ocpp.messages import Call, Payload
 from .ocpp.schemas import RESPONSES
 from .ocpp.times import parse_time
@@ -77,6 +81,9 @@ class FakeCentralSystem:
 
     def stations(self) -> Iterable[IStation]:
         return list(self.connected)
+
+    def is_connected(self, identity: str) -> bool:
+        return any(each.identity == identity for each in self.connected)
 
     async def call(
         self,
@@ -235,9 +242,9 @@ class BackendContract:
 
     def test_interface(self: Any) -> None:
         """
-        It provides L{IBackend}.
+        It provides L{IBackend}, and all of what else it says it provides.
         """
-        verifyObject(IBackend, self.make_backend())
+        verify_backend(self.make_backend())
 
     def test_hears_of_stations(self: Any) -> None:
         """

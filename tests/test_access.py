@@ -29,6 +29,7 @@ from ocpp_tw.access import (
     Tokens,
     Users,
     providers,
+    users as users_module,
 )
 from ocpp_tw.access.limits import MOST, Bucket
 from ocpp_tw.access.tokens import AGAIN, FRESH
@@ -371,6 +372,48 @@ class UsersTests(SynchronousTestCase):
 
         return evolve(key, identities=["CP1"])
 
+    def test_two_processes(self):
+        """
+        What two processes change is all there afterwards: users, keys, when
+        a key was used, and sessions that were ended.
+        """
+        one, other = self.users(), self.users()
+        one.put_user("ada", "admin", "hash")
+        other.put_user("bob", "viewer", "hash")
+        key, text = one.make_key("k", "viewer")
+        other.refresh()
+        self.clock.advance(5)
+        other.by_key(text)
+        one.put_user("eve", "viewer", "hash")
+        one.end_session("s", 60.0)
+        other.close()
+        after = self.users()
+        self.assertEqual({*after.users}, {"ada", "bob", "eve"})
+        self.assertEqual(after.keys[key.id].last_used, 5.0)
+        self.assertEqual(after.ended, {"s": 60.0})
+
+    def test_one_first(self):
+        """
+        Of two processes that find nobody only one makes an admin.
+        """
+        one, other = self.users(), self.users()
+        self.assertTrue(one.put_first("admin", "hash"))
+        self.assertFalse(other.put_first("admin", "other"))
+        self.assertEqual(self.users().users["admin"].password, "hash")
+
+    def test_ended(self):
+        """
+        A session that was ended is remembered as long as it would have been
+        one, and only so many are.
+        """
+        users = self.users()
+        self.patch(users_module, "ENDED", 2)
+        users.end_session("a", 10.0)
+        self.clock.advance(11)
+        for number in "bcd":
+            users.end_session(number, 60.0)
+        self.assertEqual([*self.users().ended], ["c", "d"])
+
     def test_broken(self):
         """
         A file that is none of users is said to be so.
@@ -416,6 +459,17 @@ class LimitTests(SynchronousTestCase):
         with self.assertRaises(TooManyRequests):
             failures.check("10.0.0.1", "another")
         failures.check("10.0.0.2", "another")
+
+    def test_networks(self):
+        """
+        Who has all addresses of a network is one client.
+        """
+        bucket = Bucket(Clock().seconds)
+        bucket.per_minute = 60
+        for number in range(10):
+            bucket.take(f"2001:db8::{number}")
+        self.assertRaises(TooManyRequests, bucket.take, "2001:db8::ffff")
+        bucket.take("2001:db8:0:1::1")
 
 
 class PasswordsTests(SynchronousTestCase):

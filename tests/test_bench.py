@@ -19,6 +19,7 @@ from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 from websockets.sync.server import ServerConnection, serve
 
+from bench.api import Figures, Outcome, Watched, is_good
 from bench.fleet import Fleet, Station
 from bench.load import Result
 from bench.messages import HEARTBEAT, TURN, Request, charge, mixed
@@ -322,6 +323,27 @@ class CommandTests(SynchronousTestCase):
         self.assertGreater(median["cpu_us"], 0)
         self.assertIn(PEER.name, shown)
 
+    def test_soak(self) -> None:
+        """
+        A soak ends well where memory comes to rest, and tells where not.
+        """
+        for limit, status in (("1e12", 0), ("-1e12", 1)):
+            words = "memory --hours 0.0001 --stations 3 --every 0"
+            done = subprocess.run(
+                [
+                    *(sys.executable, "-m", "bench.soak", *words.split()),
+                    f"--limit={limit}",
+                ],
+                cwd=CHECKOUT,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            self.assertEqual(done.returncode, status, done.stderr)
+            found = json.loads(done.stdout)
+            self.assertEqual(found["errors"], 0)
+            self.assertGreater(found["rounds"], 0)
+
     def test_does_not_start(self) -> None:
         """
         A server that does not start is a row that says so, and status 1.
@@ -332,3 +354,49 @@ class CommandTests(SynchronousTestCase):
         )
         self.assertEqual((status, results["broken"]["rounds"]), (1, []))
         self.assertIn("did not run", shown)
+
+
+class APITests(SynchronousTestCase):
+    """
+    Tests for L{bench.api}.
+    """
+
+    def test_all(self) -> None:
+        """
+        Every phase is measured, and every answer was right.
+        """
+        quick = "--seconds 0.5 --clients 2 --stations 20 --quiet 3 --readers 3"
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.api", "memory", *quick.split()],
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        told = json.loads(done.stdout or "null")
+        self.assertTrue(told, done.stderr)
+        for figures in (told["commands"], *told["pages"].values()):
+            self.assertGreater(figures["rate"], 0)
+            self.assertEqual(figures["wrong"], 0)
+        self.assertGreater(told["watched"]["events"], 0)
+        self.assertEqual(told["alone"]["events"], 0)
+        self.assertEqual(told["errors"], 0)
+
+    def test_good(self) -> None:
+        """
+        What takes too long, what is wrong, and what stations pay for those
+        who watch, is no good result.
+        """
+        page, calm = Figures(100, 2, 4), Watched(1, 2, 0.1)
+        good = Outcome(page, {"/stations": page}, calm, evolve(calm, events=9))
+        self.assertTrue(is_good(good))
+        slow = {"/stations": evolve(page, p99_ms=60)}
+        wrong = {"/stations": evolve(page, wrong=1)}
+        for other in (
+            evolve(good, pages=slow),
+            evolve(good, pages=wrong),
+            evolve(good, watched=evolve(calm, events=9, p50_ms=3)),
+            evolve(good, watched=calm),
+            evolve(good, errors=1),
+        ):
+            self.assertFalse(is_good(other))

@@ -394,6 +394,12 @@ class ProblemTests(Folder):
             ("CS_SERVER_TIMEOUT", "5 parsecs"),
             ("CS_SERVER_TIMEOUT", "1 ms"),
             ("CS_EMBEDDED_PATH", ""),
+            ("CS_EMBEDDED_ID_TAG_PATTERN", "("),
+            ("CS_EMBEDDED_ID_TAG_PATTERN", "[0-9]+"),
+            ("CS_STATIONS_TIME_ZONE", "Mars/Olympus"),
+            ("CS_STATIONS_TIME_ZONE", "Europe"),
+            ("CS_STATIONS_TIME_ZONE", "../UTC"),
+            ("CS_STATIONS_ONBOARDING", "everything"),
             ("CS_STATIONS_MESSAGE_SIZE", "1 MB"),
             ("CS_STATIONS_MESSAGE_SIZE", "1e6"),
             ("CS_MAIN_MASTER", "maybe"),
@@ -424,6 +430,13 @@ class ProblemTests(Folder):
         self.assertEqual(
             self.problems("[tls]\nclient_ca = a.pem\n"),
             ["[tls] client_ca: needs a certificate and key of ours too"],
+        )
+        self.assertEqual(
+            self.problems("[stations]\nsecurity_profile = 2\n"),
+            [
+                "[stations] security_profile = 2: profiles are not enforced "
+                "yet; leave it 0, and keep strangers out otherwise"
+            ],
         )
         self.assertEqual(
             self.problems("[postgres/poll]\nmin = 11\n"),

@@ -9,9 +9,13 @@ import resource
 import socket
 import ssl
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPSConnection
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import IPv4Address
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -33,6 +37,7 @@ from .frames import (
     small_socket,
 )
 from .process import server
+from .transports.soap_world import envelope as soap_envelope, reached_at
 
 
 #: How many half-open handshakes there are, if the system allows it.
@@ -169,6 +174,29 @@ class CrowdTests(SynchronousTestCase):
         self.assertNotIn("Traceback", self.server.log)
 
 
+class Accepting(BaseHTTPRequestHandler):
+    """
+    A station that accepts to clear its cache.
+    """
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        answer = soap_envelope(
+            "<clearCacheResponse><status>Accepted</status>"
+            "</clearCacheResponse>",
+            namespace="urn://Ocpp/Cp/2015/10/",
+        )
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: Any) -> None:
+        """
+        It is quiet.
+        """
+
+
 class TLSTests(SynchronousTestCase):
     """
     Stations that prove themselves with a certificate.
@@ -188,7 +216,8 @@ class TLSTests(SynchronousTestCase):
             "def admit(self, handshake):\n"
             "    before(self, handshake)\n"
             "    name = handshake.certificate.get_subject().CN\n"
-            "    print('admits', handshake.identity, name, flush=True)\n"
+            "    print('admits', handshake.identity, name,"
+            " handshake.username, flush=True)\n"
             "Router.admit = admit\n",
             CS_BACKEND_NAME="memory",
             CS_TLS_CERTIFICATE=self.pem("server"),
@@ -264,6 +293,49 @@ class TLSTests(SynchronousTestCase):
         station.send(*(frame(heartbeat(n)) for n in range(100)))
         for number in range(100):
             self.assertEqual(station.read().json()[1], str(number))
+
+    def ask(self, method: str, path: str, body: bytes, **headers: str) -> Any:
+        """
+        Status and body of an answer, for the station CP1.
+        """
+        context = ssl.create_default_context(cafile=self.pem("authority"))
+        context.load_cert_chain(self.pem("CP1"))
+        connection = HTTPSConnection(
+            "127.0.0.1", self.server.port, context=context, timeout=20
+        )
+        self.addCleanup(connection.close)
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    def test_soap(self) -> None:
+        """
+        So do the certificate, name and password of a station that speaks
+        SOAP; the one that it shows when it is commanded must be signed, too.
+        """
+        self.certify("stranger")
+        for name, expected in (("CP1", 200), ("stranger", 503)):
+            service = HTTPServer(("127.0.0.1", 0), Accepting)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.pem(name))
+            service.socket = context.wrap_socket(service.socket, True)
+            Thread(target=service.serve_forever, daemon=True).start()
+            self.addCleanup(service.server_close)
+            self.addCleanup(service.shutdown)
+            url = f"https://127.0.0.1:{service.server_port}/"
+            status, _ = self.ask(
+                "POST",
+                "/Ocpp",
+                soap_envelope(header=reached_at(url)),
+                Authorization="Basic Q1AxOnNlY3JldA==",
+            )
+            self.assertEqual(status, 200)
+            self.assertIn("admits CP1 CP1 CP1", self.server.log)
+            status, body = self.ask(
+                "POST", "/api/v1/ChargePoint/CP1/ClearCache", b"{}"
+            )
+            self.assertEqual(status, expected, body)
+        self.assertIn(b"certificate verify failed", body)
 
     def test_strangers(self) -> None:
         """

@@ -5,17 +5,18 @@ Tests for L{ocpp_tw.journal}: what has passed, in memory and in a file.
 from __future__ import annotations
 
 import os
+from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from ocpp_tw import messagelog
+from ocpp_tw import journal, messagelog
 from ocpp_tw.database import MEMORY
 from ocpp_tw.errors import BadRequest, UnknownStation
-from ocpp_tw.fleet import WITNESSES
-from ocpp_tw.journal import ATTEMPTS, PRUNE, Attempt, Journal
+from ocpp_tw.fleet import WITNESSES, iso
+from ocpp_tw.journal import ATTEMPTS, PRUNE, Attempt, Deed, Journal
 from ocpp_tw.messagelog import Entry
 from ocpp_tw.ocpp.schemas import Violation
 
@@ -238,6 +239,22 @@ class Promises:
         self.assertEqual(len(page.items), ATTEMPTS)
         self.assertEqual(page.items[0]["path"], f"/ocpp/{ATTEMPTS + 49}")
 
+    def test_tries_wipe_out_no_deeds(self: Any) -> None:
+        """
+        However often somebody tries what is refused, what others did is kept.
+        """
+        self.patch(journal, "DEEDS", 3)
+        self.patch(journal, "TRIES", 2)
+        for number in range(20):
+            who, status = ("ada", 200) if number < 5 else ("", 401)
+            self.journal.done(
+                Deed(NOW, who, "basic", "::1", "PUT", str(number), "", status)
+            )
+        self.clock.pump([PRUNE / 2] * 3)
+        page = self.read(self.journal.deeds(100))
+        paths = [item["path"] for item in page.items]
+        self.assertEqual(paths, ["19", "18", "4", "3", "2"])
+
     # Trouble
 
     def test_pruning_goes_on(self: Any) -> None:
@@ -302,6 +319,29 @@ class FileTests(Promises, SynchronousTestCase):
         self.assertEqual(self.numbers(), [1])
         page = self.read(self.journal.connection_attempts(10))
         self.assertEqual(len(page.items), 1)
+
+    def test_times(self) -> None:
+        """
+        A time is found though messages are not quite in its order, and
+        though some are gone.
+        """
+        self.patch(messagelog, "SPREAD", 300_000)
+        random = Random(7)
+        times = {
+            n: NOW + n * 60 + random.randint(-120, 120) for n in range(90)
+        }
+        for number, time in times.items():
+            self.journal.note(entry(number)._replace(time=time))
+        self.restart(rows=60)
+        self.read(self.journal.prune())
+        kept = self.numbers()
+        self.assertEqual(len(kept), 60)
+        for first in range(0, 120, 7):
+            for last in range(first, 120, 11):
+                start, end = NOW + first * 60, NOW + last * 60
+                found = self.numbers(**{"from": iso(start), "to": iso(end)})
+                right = [n for n in kept if start <= times[n] < end]
+                self.assertEqual(found, right, (first, last))
 
     def test_pruned(self) -> None:
         """

@@ -45,6 +45,7 @@ ALLOWED = {
         *("errors", "figures", "fleet", "interfaces", "messagelog", "ocpp"),
         "router",
     ],
+    "onboarding": ["errors", "interfaces", "router"],
     # What authors of plugins may use, and no more.
     "testing": ["errors", "interfaces", "ocpp"],
     "backends": ["database", "errors", "figures", "interfaces", "ocpp"],
@@ -56,8 +57,8 @@ ALLOWED = {
     "emulator": ["errors", "ocpp", "peer"],
     "service": [
         *("config", "database", "emulator", "errors", "interfaces"),
-        *("journal", "logs", "metrics", "plugin", "router", "system", "tls"),
-        "transports",
+        *("journal", "logs", "metrics", "onboarding", "plugin", "router"),
+        *("system", "tls", "transports"),
     ],
     "workers": [
         *("config", "errors", "fleet", "interfaces", "journal", "logs"),

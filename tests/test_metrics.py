@@ -321,8 +321,8 @@ class ElsewhereTests(SynchronousTestCase):
                 ("cs_pool_connections", "busy"): 1,
                 ("cs_pool_connections", "idle"): 0,
                 ("cs_pool_waiting",): 2,
-                ("cs_events_waiting",): 0,
-                ("cs_events_dropped",): 0,
+                ("cs_outbox_waiting",): 0,
+                ("cs_outbox_lost",): 0,
             },
         )
 

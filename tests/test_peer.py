@@ -236,6 +236,19 @@ class AskedTests(SynchronousTestCase):
         talk.hear(2, "1", "Authorize", {})
         self.assertEqual(talk.heard(), [[4, "1", "GenericError", "", {}]] * 2)
 
+    def test_repeated_after_trouble(self) -> None:
+        """
+        What failed for a reason of ours is asked anew when it comes again.
+        """
+        talk = Talk()
+        for trouble in (CallFailed("InternalError"), ValueError("a bug")):
+            talk.hear(2, "1", "StartTransaction", {})
+            talk.asked[-1][1].errback(trouble)
+        talk.hear(2, "1", "StartTransaction", {})
+        talk.asked[-1][1].callback({"transactionId": 7})
+        self.assertEqual([m[0] for m in talk.heard()], [4, 4, 3])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
     def test_same_id_other_payload(self) -> None:
         """
         An id that is used again for another message is another Call.

@@ -16,7 +16,7 @@ from zope.interface.verify import verifyObject
 import twisted.plugins
 from ocpp_tw import plugin
 from ocpp_tw.errors import BadConfig
-from ocpp_tw.interfaces import IBackend, IBackendMaker
+from ocpp_tw.interfaces import IBackend, IBackendMaker, IReady, IRecords
 from ocpp_tw.plugin import BackendMaker, backend_makers, find_backend_maker
 
 
@@ -145,6 +145,16 @@ class BackendMakerTests(PluginTestCase):
         refusal = self.refusal(self.maker(lambda *args: Incomplete()))
         self.assertIn("backend 'kafka' (acme_kafka) is incomplete", refusal)
         self.assertIn("answer", refusal)
+
+    def test_incomplete_otherwise(self):
+        """
+        So is one that is not all of the other interfaces it says it provides.
+        """
+        for interface, missing in ((IReady, "is_ready"), (IRecords, "id_tag")):
+            claims = implementer(interface)(type("Acme", (Complete,), {}))
+            refusal = self.refusal(self.maker(claims))
+            self.assertIn("backend 'kafka' (acme_kafka) is", refusal)
+            self.assertIn(missing, refusal)
 
     def test_no_backend(self):
         """

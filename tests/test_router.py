@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, NotACoroutineError
+from twisted.logger import capturedLogs, formatEvent
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -20,7 +21,7 @@ from ocpp_tw.errors import (
     UnknownStation,
 )
 from ocpp_tw.interfaces import ICentralSystem, IObserver, IStation
-from ocpp_tw.ocpp.messages import Call, Payload
+from ocpp_tw.ocpp.messages import Call, Payload, parse
 from ocpp_tw.ocpp.schemas import Violation
 from ocpp_tw.router import LARGEST_WITNESSED, Handshake, Refused
 
@@ -61,6 +62,34 @@ class Observer(FakeBackend):
         self, station: IStation, call: Call, violations: Sequence[Violation]
     ) -> None:
         self.violations += [violation.path for violation in violations]
+
+
+NOW = {"currentTime": "2026-11-23T08:00:00Z"}
+
+
+class BadBackend(Observer):
+    """
+    A backend that answers Calls, and breaks in everything else.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reply = NOW
+
+    def station_connected(self, station: IStation) -> None:
+        raise ZeroDivisionError
+
+    station_disconnected = station_connected
+
+    def command_answered(
+        self, station: IStation, action: str, payload: Payload, answer: Payload
+    ) -> Deferred[None] | None:
+        raise ZeroDivisionError
+
+    def violations_seen(
+        self, station: IStation, call: Call, violations: Sequence[Violation]
+    ) -> None:
+        raise ZeroDivisionError
 
 
 class RouterTestCase(World):
@@ -146,6 +175,32 @@ class ValidationTests(RouterTestCase):
             ["maxLength", "type"],
         )
 
+    def test_zones(self) -> None:
+        """
+        A time that names no zone is of the zone of the station, else of all
+        stations; one that names its zone stays as it is.
+        """
+        naive = {**START, "timestamp": "2026-07-01T10:00:00"}
+        aware = {**START, "timestamp": "2026-07-01T10:00:00Z", "x": 1}
+        for common, own, heard in (
+            ("UTC", None, ""),
+            ("Europe/Berlin", None, "+02:00"),
+            ("Europe/Berlin", "Asia/Tokyo", "+09:00"),
+            ("Europe/Berlin", "UTC", ""),
+        ):
+            for mode in ("lenient", "off"):
+                self.router.validation = mode
+                self.router.time_zone = common
+                settings = {"timeZone": own}
+                self.ask("PATCH", "/stations/CP1", json=settings)
+                self.hear(naive)
+                self.hear(aware)
+                *_, first, second = (
+                    call.payload["timestamp"] for call in self.observer.calls
+                )
+                self.assertEqual(first, naive["timestamp"] + heard)
+                self.assertEqual(second, aware["timestamp"])
+
     def test_lenient_has_an_end(self) -> None:
         """
         What cannot be understood is refused in lenient mode, too.
@@ -206,6 +261,29 @@ class ValidationTests(RouterTestCase):
             error = self.failureResultOf(answer, CallFailed).value
             self.assertEqual(error.code, "InternalError")
         self.successResultOf(self.router.settled())
+
+    def test_no_answer(self) -> None:
+        """
+        A backend that returns neither an answer nor one that comes later owes
+        nothing: it can be replaced.
+        """
+        for reply in (None, [], "yes"):
+            self.observer.reply = reply
+            self.assertRaises(NotACoroutineError, self.hear, START)
+        self.successResultOf(self.router.use(Observer()))
+
+    def test_our_answer_is_logged(self) -> None:
+        """
+        The log of that names the station, the member and the rule.
+        """
+        self.observer.reply = {**ANSWER, "transactionId": "1"}
+        with capturedLogs() as events:
+            self.refused(START)
+        [event] = events
+        self.assertIs(event["station"], self.cp1)
+        text = formatEvent(event)
+        self.assertIn("StartTransaction", text)
+        self.assertIn('transactionId: "1" is not of type "integer"', text)
 
 
 class RegistrationTests(RouterTestCase):
@@ -270,6 +348,18 @@ class CommandTests(RouterTestCase):
         It provides L{ICentralSystem}.
         """
         verifyObject(ICentralSystem, self.router)
+
+    def test_is_connected(self) -> None:
+        """
+        A station is connected until its last connection is gone.
+        """
+        self.assertFalse(self.router.is_connected("CP2"))
+        self.assertTrue(self.router.is_connected("CP1"))
+        again = self.station("CP1")
+        self.router.disconnected(self.cp1, "replaced")
+        self.assertTrue(self.router.is_connected("CP1"))
+        self.router.disconnected(again, "gone")
+        self.assertFalse(self.router.is_connected("CP1"))
 
     def test_each(self) -> None:
         """
@@ -339,6 +429,39 @@ class CommandTests(RouterTestCase):
         self.assertEqual(self.router.fleet.known("CP1").unanswered, 1)
         self.assertEqual(self.observer.commands, [])
 
+    def test_patience(self) -> None:
+        """
+        A station that leaves so many commands in a row without an answer is
+        hung up on, if the operator wants that; any answer counts.
+        """
+        self.router.patience = 3
+        for error, closed in (
+            (CallTimedOut, None),
+            (CallTimedOut, None),
+            (CallFailed, None),
+            (CallTimedOut, None),
+            (CallTimedOut, None),
+            (CallTimedOut, 1012),
+        ):
+            self.assertIsNone(self.cp1.closed)
+            self.cp1.answer = error("no answer")
+            self.failureResultOf(self.tell("CP1", "ClearCache", {}), error)
+            self.assertEqual(self.cp1.closed, closed)
+        self.assertEqual(self.router.fleet.known("CP1").unanswered, 5)
+        again = self.station("CP1", CallTimedOut("no answer"))
+        self.failureResultOf(self.tell("CP1", "ClearCache", {}), CallTimedOut)
+        self.assertIsNone(again.closed)
+
+    def test_endless_patience(self) -> None:
+        """
+        If nobody wants that, no station is hung up on.
+        """
+        self.cp1.answer = CallTimedOut("no answer")
+        for _ in range(100):
+            asked = self.tell("CP1", "ClearCache", {})
+            self.failureResultOf(asked, CallTimedOut)
+        self.assertIsNone(self.cp1.closed)
+
     def test_odd_answer(self) -> None:
         """
         An answer that breaks the schema is given as it is, and counted.
@@ -404,6 +527,43 @@ class ComingAndGoingTests(RouterTestCase):
         self.assertIs(self.successResultOf(settled), self.observer)
 
 
+class BadBackendTests(RouterTestCase):
+    """
+    Backends that break where nobody waits for an answer.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.successResultOf(self.router.use(BadBackend()))
+        # It was told of the station that is there.
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_coming_and_going(self) -> None:
+        """
+        Stations come, are heard, and go, whatever the backend makes of that.
+        """
+        station = self.station("CP2")
+        self.assertEqual(self.hear({}, "Heartbeat"), NOW)
+        self.gone(station)
+        self.assertEqual(list(self.router.stations()), [self.cp1])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
+    def test_violations(self) -> None:
+        """
+        A Call that is understood is answered.
+        """
+        self.assertEqual(self.hear({"x": 1}, "Heartbeat"), NOW)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_commands(self) -> None:
+        """
+        Whoever commands has the station's answer.
+        """
+        asked = self.tell("CP1", "ClearCache", {})
+        self.assertEqual(self.successResultOf(asked), {"status": "Accepted"})
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
 class KeptTests(RouterTestCase):
     """
     What is kept of stations, by name and in memory.
@@ -450,6 +610,28 @@ class KeptTests(RouterTestCase):
         self.assertEqual(self.cp1.known.connectors, {})
         self.hear(status, "StatusNotification")
         self.assertNotEqual(self.cp1.known.connectors, {})
+
+    def test_any_number(self) -> None:
+        """
+        What is kept of a station can be written, whatever numbers it sends.
+        """
+        self.observer.reply = {}
+        status = (
+            b'[2,"1","StatusNotification",{"connectorId":%b,'
+            b'"errorCode":"NoError","status":"Available"}]'
+        )
+        numbers = (
+            *(b"9223372036854775808", b"18446744073709551616"),
+            *(b"-9223372036854775809", b"1e300", b"-1e300"),
+        )
+        for mode in ("lenient", "off"):
+            self.router.validation = mode
+            for number in numbers:
+                call: Any = parse(status % number)
+                self.assertEqual(self.router.answer(self.cp1, call), {})
+        self.journal.save()
+        [shown] = self.ask("GET", "/stations").json()["items"]
+        self.assertEqual(len(shown["connectors"]), 3)
 
     def test_too_many(self) -> None:
         """

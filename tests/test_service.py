@@ -21,6 +21,7 @@ from ocpp_tw.config import BackendConfig, Config, Embedded, Server, Stations
 from ocpp_tw.errors import BadConfig
 from ocpp_tw.interfaces import IBackend, IStation
 from ocpp_tw.ocpp.messages import Call, Payload
+from ocpp_tw.router import Handshake, Refused
 from ocpp_tw.service import PATIENCE, CentralSystem, Signals, journal_path
 
 from .transports.world import FakeStation
@@ -227,11 +228,22 @@ class CentralSystemTests(SynchronousTestCase):
         self.reload(
             evolve(
                 configured(),
-                stations=Stations(validation="strict", accept="known"),
+                stations=Stations(
+                    validation="strict",
+                    accept="known",
+                    unanswered=3,
+                    time_zone="Asia/Tokyo",
+                    onboarding=("status",),
+                ),
             )
         )
         self.assertEqual(self.log, [])
-        self.assertEqual(self.system.router.validation, "strict")
+        router = self.system.router
+        self.assertEqual(router.validation, "strict")
+        self.assertEqual(
+            (router.patience, router.time_zone), (3, "Asia/Tokyo")
+        )
+        self.assertEqual(self.system.onboarding.questions, ("status",))
         self.assertEqual(self.system.router.accept, "known")
 
     def test_backend_changed(self) -> None:
@@ -357,6 +369,9 @@ class CentralSystemTests(SynchronousTestCase):
         stopped = self.system.stop_gently()
         self.assertEqual(self.log, ["stopListening 9220", "goodbye 1001"])
         self.assertFalse(self.system.is_ready)
+        late = Handshake("CP2", "", "127.0.0.1:1")
+        refused = self.assertRaises(Refused, self.system.router.admit, late)
+        self.assertEqual(refused.status, 503)
         self.system.router.disconnected(station, "close code 1001")
         self.assertNoResult(stopped)
         self.backends[0].owed[0].callback(

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from .frames import Client, heartbeat
 from .process import PATIENCE, Server, free_port, server
+
+
+START = (
+    b'[2,"7","StartTransaction",{"connectorId":1,"idTag":"A1","meterStart":0,'
+    b'"timestamp":"2026-09-21T14:13:20Z"}]'
+)
 
 
 def now(seconds: float = 0) -> str:
@@ -300,6 +308,29 @@ class SessionTests(SynchronousTestCase):
                 if number == 1:
                     await station.begin(0, reservation_id=1)
             await self.tell("CancelReservation", {"reservationId": 2})
+
+    def test_locked(self) -> None:
+        """
+        While another process holds the database, a station is asked to try
+        again; its connection and its heartbeats live on, and all is well by
+        itself afterwards.
+        """
+        station = Client(self.central.port).open()
+        self.addCleanup(station.close)
+        other = sqlite3.connect(self.central.folder / "cs.sqlite3")
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        kind, unique_id, code, *_ = station.ask(START)
+        self.assertEqual((kind, unique_id), (4, "7"))
+        self.assertEqual(code, "InternalError")
+        self.assertEqual(station.ask(heartbeat(1))[:2], [3, "1"])
+        self.assertEqual(self.central.http("GET", "/readyz")[0], 503)
+        other.rollback()
+        self.assertEqual(station.ask(START)[2]["transactionId"], 1)
+        self.assertEqual(self.central.http("GET", "/readyz")[0], 200)
+        self.assertEqual(self.central.log.count(" connected"), 1)
+        self.assertIn("another process has locked it", self.central.log)
+        self.assertIn("can be written again", self.central.log)
 
     def test_nothing_acknowledged_is_lost(self) -> None:
         """

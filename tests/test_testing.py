@@ -17,8 +17,10 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
+from zope.interface.interface import InterfaceClass
 from zope.interface.verify import verifyObject
 
+from ocpp_tw import interfaces
 from ocpp_tw.errors import CallFailed, StationNotConnected
 from ocpp_tw.interfaces import IBackend, ICentralSystem, IStation
 from ocpp_tw.ocpp.messages import Call, Payload
@@ -113,6 +115,7 @@ class ContractTests(SynchronousTestCase):
 
 
 _DOC = Path(__file__).parent.parent / "docs" / "write-a-backend.md"
+_INTERFACES = interfaces.__name__
 
 
 def _extract(folder: Path) -> None:
@@ -151,6 +154,19 @@ def test_document(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"Ran 1[5-9] tests", done.stdout)
+
+
+def test_document_is_whole() -> None:
+    """
+    docs/write-a-backend.md names all that a backend may provide.
+    """
+    provided = {
+        name
+        for name, it in vars(interfaces).items()
+        if isinstance(it, InterfaceClass) and it.__module__ == _INTERFACES
+    } - {"IBackendMaker", "ICentralSystem", "IStation"}
+    text = _DOC.read_text()
+    assert {name for name in provided if name not in text} == set()
 
 
 def test_document_plugin(tmp_path: Path) -> None:

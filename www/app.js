@@ -5,6 +5,7 @@
 import { get, link, Unreachable } from "./lib/api.js";
 import { fill, h } from "./lib/dom.js";
 import { trouble } from "./lib/notice.js";
+import { heading } from "./lib/parts.js";
 import { parse, to } from "./lib/router.js";
 import { may, recall, signOut, watch, who } from "./lib/who.js";
 import { language, t } from "./lib/words.js";
@@ -47,12 +48,12 @@ async function show() {
     const content = await module.default({ path: rest, query, signal });
     if (!signal.aborted) fill(main, content);
   } catch (error) {
-    if (!signal.aborted) fail(error);
+    if (!signal.aborted) fail(error, page?.[1] ?? t("Error"));
   }
 }
 
-async function fail(error) {
-  fill(main, trouble(error));
+async function fail(error, title) {
+  fill(main, heading(title), trouble(error));
   if (!(error instanceof Unreachable || error instanceof TypeError)) return;
   try {
     await get("ping");

@@ -1,5 +1,5 @@
--- SOAP: envelopes of OCPP 1.5 and 1.6 as JSON, and back.  The JSON is in the
--- words of 1.6 for both.
+-- SOAP: envelopes of OCPP 1.2, 1.5 and 1.6 as JSON, and back.  The JSON is in
+-- the words of 1.6 for all.
 --
 -- The server translates SOAP itself, and asks ocpp.Parse, unless it is told
 -- to leave envelopes to these functions: [postgres] soap = database.
@@ -192,6 +192,10 @@ FROM ocpp.soap_type, unnest(versions) AS version,
     regexp_match(spec, '^(\w+)(?:=(\w+))?(\*?)(?::(\w+))?$') AS parts
 WHERE members <> '';
 DROP TABLE ocpp.soap_type;
+-- 1.2 has less of the same.
+INSERT INTO ocpp.soap_member
+SELECT '1.2', type, place, name, ours, is_list, kind
+FROM ocpp.soap_member WHERE version = '1.5';
 
 -- XML -----------------------------------------------------------------------
 
@@ -312,7 +316,8 @@ $$;
 CREATE FUNCTION ocpp.soap_namespace(p_service text, p_version text)
 RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT format('urn://Ocpp/%s/%s/', p_service,
-        CASE p_version WHEN '1.5' THEN '2012/06' ELSE '2015/10' END)
+        CASE p_version WHEN '1.2' THEN '2010/08' WHEN '1.5' THEN '2012/06'
+            ELSE '2015/10' END)
 $$;
 
 CREATE FUNCTION ocpp.envelope(
@@ -328,8 +333,9 @@ $$;
 -- The version of a message, by the namespace of what is in its Body.
 CREATE FUNCTION ocpp.soap_version(p_message xml) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN (xpath('namespace-uri(/*)', p_message))[1]::text
-        LIKE '%/2012/06/%' THEN '1.5' ELSE '1.6' END
+    SELECT CASE split_part((xpath('namespace-uri(/*)', p_message))[1]::text,
+            '/', 5)
+        WHEN '2010' THEN '1.2' WHEN '2012' THEN '1.5' ELSE '1.6' END
 $$;
 
 -- Answer a station's envelope.
@@ -346,6 +352,7 @@ DECLARE
     reply jsonb;
     headers text;
     body text;
+    subcode text;
 BEGIN
     identity := ocpp.text_of(ocpp.child(header, 'chargeBoxIdentity'));
     address := ocpp.text_of(ocpp.child(ocpp.child(header, 'From'), 'Address'));
@@ -358,12 +365,20 @@ BEGIN
     reply := ocpp.Parse(identity, number, action,
         ocpp.from_xml(message, version, action || 'Request'), NULL, version);
     IF reply->>'messageTypeId' = 'CallError' THEN
-        body := format('<s:Fault><s:Code><s:Value>s:Receiver</s:Value>'
+        subcode := CASE
+            WHEN reply->>'errorCode' IN ('NotImplemented', 'NotSupported')
+                THEN 'NotSupported'
+            WHEN reply->>'errorCode' = 'SecurityError' THEN 'SecurityError'
+            WHEN reply->>'errorCode' ~ '^ProtocolError$|Violation$'
+                THEN 'ProtocolError'
+            ELSE 'InternalError' END;
+        body := format('<s:Fault><s:Code><s:Value>s:%s</s:Value>'
             '<s:Subcode><s:Value xmlns:o="%s">o:%s</s:Value></s:Subcode>'
             '</s:Code><s:Reason><s:Text xml:lang="en">%s</s:Text></s:Reason>'
-            '</s:Fault>', ocpp.soap_namespace('Cs', version),
-            CASE reply->>'errorCode' WHEN 'NotImplemented'
-                THEN 'NotSupported' ELSE 'InternalError' END,
+            '</s:Fault>',
+            CASE WHEN subcode IN ('NotSupported', 'InternalError')
+                THEN 'Receiver' ELSE 'Sender' END,
+            ocpp.soap_namespace('Cs', version), subcode,
             ocpp.xml_text(coalesce(reply->>'errorDescription', '')));
     ELSE
         name := lower(left(action, 1)) || substr(action, 2) || 'Response';
@@ -390,7 +405,8 @@ DECLARE
     action text := header->>'Action';
     known text := (SELECT version FROM ocpp.charge_point
         WHERE identity = header->>'chargeBoxIdentity');
-    version text := CASE known WHEN '1.5' THEN '1.5' ELSE '1.6' END;
+    version text := CASE WHEN known IN ('1.2', '1.5') THEN known
+        ELSE '1.6' END;
     name text := lower(left(action, 1)) || substr(action, 2) || 'Request';
 BEGIN
     RETURN ocpp.envelope(ocpp.soap_namespace('Cp', version),

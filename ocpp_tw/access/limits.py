@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 from typing import Generic, TypeVar
 
 from ..errors import TooManyRequests
@@ -18,6 +19,21 @@ MOST = 10_000
 
 #: How often a name, and an address, may fail within L{WINDOW} seconds.
 GUESSES, GUESSES_OF_ADDRESS, WINDOW = 10, 50, 900.0
+
+
+def client_of(address: str) -> str:
+    """
+    Whom an address stands for: of IPv6 one client has a whole network.
+
+    >>> client_of("10.0.0.1"), client_of("2001:db8::5"), client_of("local")
+    ('10.0.0.1', '2001:db8::/64', 'local')
+    """
+    try:
+        if ip_address(address).version == 6:
+            return str(ip_network(f"{address}/64", strict=False))
+    except ValueError:
+        pass
+    return address
 
 
 class _Recent(Generic[V]):
@@ -54,12 +70,13 @@ class Bucket:
         #: When each client would have its full share again.
         self._full_at: _Recent[float] = _Recent()
 
-    def take(self, client: str) -> None:
+    def take(self, address: str) -> None:
         """
         @raise TooManyRequests: this client has to wait.
         """
         if not self.per_minute:
             return
+        client = client_of(address)
         now = self._seconds()
         each = 60 / self.per_minute
         burst = max(10.0, each)
@@ -111,5 +128,5 @@ class Failures:
     def _keys(self, address: str, name: str) -> list[tuple[str, int]]:
         return [
             (f"name {name}", GUESSES),
-            (f"address {address}", GUESSES_OF_ADDRESS),
+            (f"address {client_of(address)}", GUESSES_OF_ADDRESS),
         ]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections import OrderedDict
 from collections.abc import Callable
 
 import jwt
@@ -19,9 +18,6 @@ from .visitor import Visitor
 
 #: How long a session lasts, in seconds.
 LASTS = 12 * 3600
-
-#: How many sessions that were ended are remembered.
-ENDED = 10_000
 
 _ISSUER = "ocpp_tw session"
 
@@ -53,7 +49,6 @@ class Sessions:
     def __init__(self, users: Users, seconds: Callable[[], float]) -> None:
         self._users = users
         self._seconds = seconds
-        self._ended: OrderedDict[str, None] = OrderedDict()
 
     def start(self, user: User) -> Session:
         """
@@ -96,7 +91,7 @@ class Sessions:
         user = self._users.users.get(claims["sub"])
         if (
             user is None
-            or claims["jti"] in self._ended
+            or claims["jti"] in self._users.ended
             or claims["exp"] <= self._seconds()
             or claims["iat"] < user.changed
         ):
@@ -106,10 +101,10 @@ class Sessions:
     def end(self, session: Session) -> None:
         """
         The browser has logged out.
+
+        @raise BackendUnavailable: that cannot be written down.
         """
-        self._ended[session.id] = None
-        if len(self._ended) > ENDED:
-            self._ended.popitem(last=False)
+        self._users.end_session(session.id, session.expires)
 
     def _session(
         self, number: str, user: User, token: str, expires: float

@@ -5,21 +5,27 @@ The file of users and API keys.
 
     {"secret": "...",
      "users": {"ada": {"role": "admin", "password": "$argon2id$...", ...}},
-     "keys": {"5f3c": {"name": "meters", "role": "viewer", "hash": ...}}}
+     "keys": {"5f3c": {"name": "meters", "role": "viewer", "digest": ...}},
+     "ended": {"9a0b...": 1760000000.0}}
 
 Passwords are kept as Argon2 made them.  API keys are random, long, and not
-to be guessed, so that SHA-256 is enough, and quick.
+to be guessed, so that SHA-256 is enough, and quick.  What has ended are
+sessions, each until its time would have come anyway.
+
+Several processes may change the file: each reads what is there, changes it,
+and writes it, while it holds a lock.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,6 +50,9 @@ SAVE = 60
 
 #: How many users, and keys, there may be.
 MOST = 1000
+
+#: How many sessions that were ended are remembered.
+ENDED = 10_000
 
 _NAME = re.compile(r"[^\s:/\x00-\x1f\x7f]{1,64}\Z")
 
@@ -87,6 +96,7 @@ class Users:
     Those who may use us, as the file has them.
 
     @ivar secret: what sessions are signed with.
+    @ivar ended: the sessions that were ended, and when they would have.
     """
 
     log = Logger()
@@ -95,8 +105,10 @@ class Users:
         self._path = Path(path)
         self._seconds = seconds
         self._stamp: tuple[int, int] | None = None
-        self._used_unsaved = False
+        #: When keys were used last, where the file does not say so yet.
+        self._uses: dict[str, float] = {}
         self._saved_at = 0.0
+        self.ended: dict[str, float] = {}
         self.secret = ""
         self.users: dict[str, User] = {}
         self.keys: dict[str, Key] = {}
@@ -117,6 +129,7 @@ class Users:
             users = _read_all(User, "name", kept["users"])
             keys = _read_all(Key, "id", kept["keys"])
             secret = str(kept["secret"])
+            ended = dict(kept.get("ended", {}))
         except OSError as e:
             raise BadConfig(f"[api] users: {self._path}: {e.strerror}") from e
         except (ValueError, TypeError, KeyError, AttributeError) as e:
@@ -125,6 +138,10 @@ class Users:
             ) from e
         self._stamp = stamp
         self.secret, self.users, self.keys = secret, users, keys
+        self.ended = ended
+        for number, used in self._uses.items():
+            if number in keys:
+                keys[number] = evolve(keys[number], last_used=used)
 
     def refresh(self) -> None:
         """
@@ -143,6 +160,19 @@ class Users:
             return None
         return status.st_mtime_ns, status.st_ino
 
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """
+        Nobody else changes the file meanwhile; what is changed in here is
+        written.
+
+        @raise BackendUnavailable: it cannot be; nothing has changed then.
+        """
+        with _locked(self._path.parent):
+            self.refresh()
+            yield
+            self._save()
+
     def _save(self) -> None:
         if not self.secret:
             self.secret = secrets.token_hex(32)
@@ -150,6 +180,7 @@ class Users:
             "secret": self.secret,
             "users": _without("name", self.users),
             "keys": _without("id", self.keys),
+            "ended": self.ended,
         }
         try:
             _replace(
@@ -162,17 +193,31 @@ class Users:
                 f"the file of users cannot be written: {e.strerror}"
             ) from e
         self._stamp = self._stamped()
-        self._used_unsaved, self._saved_at = False, self._seconds()
+        self._uses, self._saved_at = {}, self._seconds()
 
     def close(self) -> None:
         """
         Write down what was not yet.
         """
-        if self._used_unsaved:
-            with suppress(BackendUnavailable):
-                self._save()
+        if self._uses:
+            with suppress(BackendUnavailable), self._changing():
+                pass
 
     # Users
+
+    def put_first(self, name: str, password: str) -> bool:
+        """
+        Make an admin where there is nobody; another process of ours may just
+        have made one.
+
+        @param password: its hash.
+        @return: whether it was made.
+        """
+        with self._changing():
+            if self.users:
+                return False
+            self.users[name] = User(name, "admin", password, self._seconds())
+            return True
 
     def put_user(
         self, name: str, role: str, password: str | None
@@ -184,36 +229,38 @@ class Users:
         @return: the user, and whether it is new.
         @raise Conflict: nobody would be an admin any more.
         """
-        self.refresh()
-        old = self.users.get(name)
-        if old is None and not _NAME.match(name):
+        with self._changing():
+            old = self.users.get(name)
+            if old is None:
+                self._check_new(name, password)
+            self._keep_an_admin(name, role)
+            if password is None and old is not None:
+                user = evolve(old, role=role)
+            else:
+                user = User(name, role, password or "", self._seconds())
+            self.users[name] = user
+        return user, old is None
+
+    def _check_new(self, name: str, password: str | None) -> None:
+        if not _NAME.match(name):
             raise BadRequest(
                 "name: this is not 1 to 64 characters without spaces, : or /"
             )
-        if old is None and password is None:
+        if password is None:
             raise BadRequest("password: this member is required")
-        if old is None and len(self.users) >= MOST:
+        if len(self.users) >= MOST:
             raise Conflict(f"there are {MOST} users already")
-        self._keep_an_admin(name, role)
-        if password is None and old is not None:
-            user = evolve(old, role=role)
-        else:
-            user = User(name, role, password or "", self._seconds())
-        self.users[name] = user
-        self._save()
-        return user, old is None
 
     def delete_user(self, name: str) -> None:
         """
         @raise NotFound: there is none of that name.
         @raise Conflict: nobody would be an admin any more.
         """
-        self.refresh()
-        if name not in self.users:
-            raise NotFound(f"there is no user {name!r:.70}")
-        self._keep_an_admin(name, "")
-        del self.users[name]
-        self._save()
+        with self._changing():
+            if name not in self.users:
+                raise NotFound(f"there is no user {name!r:.70}")
+            self._keep_an_admin(name, "")
+            del self.users[name]
 
     def _keep_an_admin(self, name: str, role: str) -> None:
         others = (u for u in self.users.values() if u.name != name)
@@ -227,24 +274,22 @@ class Users:
         @return: what is kept of the new key, and the key itself, which
             nobody will see again.
         """
-        self.refresh()
-        if len(self.keys) >= MOST:
-            raise Conflict(f"there are {MOST} keys already")
         number, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         text = f"cs_{number}_{secret}"
         key = Key(number, name, role, _digest(text), self._seconds(), **more)
-        self.keys[key.id] = key
-        self._save()
+        with self._changing():
+            if len(self.keys) >= MOST:
+                raise Conflict(f"there are {MOST} keys already")
+            self.keys[key.id] = key
         return key, text
 
     def delete_key(self, number: str) -> None:
         """
         @raise NotFound: there is none of that id.
         """
-        self.refresh()
-        if self.keys.pop(number, None) is None:
-            raise NotFound(f"there is no key {number!r:.60}")
-        self._save()
+        with self._changing():
+            if self.keys.pop(number, None) is None:
+                raise NotFound(f"there is no key {number!r:.60}")
 
     def by_key(self, text: str) -> Visitor | None:
         """
@@ -263,13 +308,46 @@ class Users:
 
     def _used(self, key: Key, now: float) -> None:
         self.keys[key.id] = evolve(key, last_used=now)
-        self._used_unsaved = True
+        self._uses[key.id] = now
         if now - self._saved_at > SAVE:
             self._saved_at = now
             try:
-                self._save()
+                with self._changing():
+                    pass
             except BackendUnavailable as e:
                 self.log.error("{error}", error=e)
+
+    # Sessions
+
+    def end_session(self, number: str, expires: float) -> None:
+        """
+        A session is over before its time, for all processes and for good.
+        """
+        now = self._seconds()
+        with self._changing():
+            ended = {**self.ended, number: expires}
+            left = [(n, end) for n, end in ended.items() if end > now]
+            self.ended = dict(left[-ENDED:])
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """
+    Let no other process of ours in here meanwhile.
+
+    @raise BackendUnavailable: there is no such folder.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as e:
+        raise BackendUnavailable(
+            f"the file of users cannot be written: {e.strerror}"
+        ) from e
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _digest(text: str) -> str:

@@ -25,6 +25,9 @@ from ..ocpp.times import write_time
 _RESULT = (None, "", "CallResult", 3, "3")
 _ERROR = ("CallError", 4, "4")
 
+#: How deeply what we write is nested.
+_DEEPEST = 100
+
 #: What the standard allows a CallError (OCPP-J 1.6, section 4.2.3).
 _LONGEST_DESCRIPTION = 255
 
@@ -79,11 +82,27 @@ def write_json(value: Any) -> bytes:
 
     >>> write_json({"connectorId": 2**64})
     b'{"connectorId": 18446744073709551616}'
+
+    What is nested more deeply than anybody means is left out.
     """
     try:
         return orjson.dumps(value)
     except TypeError:
-        return json.dumps(value).encode()
+        return json.dumps(_without_depths(value, _DEEPEST)).encode()
+
+
+def _without_depths(value: Any, depth: int) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _without_depths(member, depth - 1) if depth else "..."
+            for key, member in value.items()
+        }
+    if isinstance(value, list):
+        return [
+            _without_depths(item, depth - 1) if depth else "..."
+            for item in value
+        ]
+    return value
 
 
 def as_time(seconds: float) -> str:

@@ -17,6 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from attrs import frozen
 from twisted.internet.endpoints import serverFromString
@@ -57,6 +58,45 @@ class Text:
 
     def parse(self, text: str) -> str:
         return text
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@frozen
+class Pattern:
+    """
+    A regular expression with one group; or nothing.
+    """
+
+    allowed: str = "a regular expression (of Python) with one group"
+
+    def parse(self, text: str) -> str:
+        try:
+            groups = re.compile(text).groups
+        except re.error as e:
+            raise ValueError(str(e)) from None
+        if text and groups != 1:
+            raise ValueError
+        return text
+
+    def show(self, value: str) -> str:
+        return value
+
+
+@frozen
+class Zone:
+    """
+    A time zone.
+    """
+
+    allowed: str = "UTC or a name of the time zone database, as Europe/Berlin"
+
+    def parse(self, text: str) -> str:
+        try:
+            return text if text == "UTC" else ZoneInfo(text).key
+        except (KeyError, OSError):
+            raise ValueError from None
 
     def show(self, value: str) -> str:
         return value

@@ -414,6 +414,13 @@ def _contradictions(config: Config) -> Iterator[_Contradiction]:
     """
     yield from _half_tls(config.tls)
     yield from _openness(config.server, config.api)
+    profile = config.stations.security_profile
+    if profile:
+        yield (
+            {("stations", "security_profile")},
+            f"[stations] security_profile = {profile}: profiles are not "
+            "enforced yet; leave it 0, and keep strangers out otherwise",
+        )
     yield from _proxies(config.server)
     yield from _tls_twice(config.server, config.tls)
     pool = config.postgres.poll

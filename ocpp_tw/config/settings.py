@@ -31,12 +31,14 @@ from .kinds import (
     Kind,
     Networks,
     Origins,
+    Pattern,
     Places,
     Several,
     Size,
     Text,
     WebAddress,
     Whole,
+    Zone,
 )
 
 
@@ -305,7 +307,7 @@ class Stations:
         Choice(["all", "known"]), "all", "Which stations may connect."
     )
     default_version: str = setting(
-        Choice(["1.5", "1.6", "2.0.1", "2.1"]),
+        Choice(["1.5", "1.6"]),
         "1.6",
         "The version of OCPP of a station that does not say.",
     )
@@ -324,6 +326,22 @@ class Stations:
         Duration("s", 0.1, 3600),
         30.0,
         "How long a station has to answer a command.",
+    )
+    unanswered: int = setting(
+        Whole(0, 10**6),
+        0,
+        "After how many commands in a row without an answer a station is "
+        "hung up on, so that it connects anew; 0 never.",
+    )
+    time_zone: str = setting(
+        Zone(),
+        "UTC",
+        "The zone of times that name none; a station may have its own.",
+    )
+    onboarding: tuple[str, ...] = setting(
+        Several(["configuration", "status", "local_list"], none="off"),
+        (),
+        "What a station is asked once its boot was accepted.",
     )
     admission: int = setting(
         Whole(0, 10**6),
@@ -358,7 +376,7 @@ class SOAP:
     heartbeat_interval: float = setting(
         Duration("s", 1, 86400),
         300.0,
-        "The interval of a station that has not booted since we started.",
+        "The interval of a station that has never booted here.",
     )
     message_size: int = setting(
         Size(1024, 2**20),
@@ -397,6 +415,11 @@ class Embedded:
         "accept",
         "What to do with id tags nobody registered.",
     )
+    id_tag_pattern: str = setting(
+        Pattern(),
+        "",
+        "Where all of an id tag matches this, its group is the id tag.",
+    )
     heartbeat_interval: float = setting(
         Duration("s", 1, 86400), 300.0, "How often stations send a Heartbeat."
     )
@@ -405,6 +428,9 @@ class Embedded:
     )
     message_log_rows: int = setting(
         Whole(0, MANY), 5_000_000, "How many OCPP messages are kept."
+    )
+    meter_values_days: int = setting(
+        Whole(0, YEARS), 0, "How many days meter values are kept; 0 for ever."
     )
 
 

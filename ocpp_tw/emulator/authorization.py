@@ -48,8 +48,11 @@ class AuthorizationCache:
 
     __slots__ = ("_tags",)
 
-    def __init__(self) -> None:
-        self._tags: dict[str, TagInfo] | None = None
+    def __init__(self, tags: Mapping[str, TagInfo] | None = None) -> None:
+        self._tags: dict[str, TagInfo] | None = dict(tags) if tags else None
+
+    def as_json(self) -> dict[str, TagInfo]:
+        return dict(self._tags or {})
 
     def __len__(self) -> int:
         return len(self._tags or ())

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import (
     FilteringLogObserver,
@@ -30,15 +30,22 @@ from twisted.python.failure import Failure
 from ..errors import BadConfig, OCPPError
 from .chargepoint import ChargePoint
 from .clock import FastClock
-from .config import ConnectorConfig, StationConfig, checked_url
+from .config import (
+    MOST_CONNECTORS,
+    ConnectorConfig,
+    StationConfig,
+    checked_url,
+)
+from .console import Console, Trace, Typed
 from .fleet import Fleet, FleetPlan
 from .keys import Given
 from .reporting import Live, summary
 from .scenario import Operator, no_operator, over_rest, read, shipped
-from .scenario_run import junit, run_all
+from .scenario_run import Result, junit, run_all
+from .service import EmulatedStation
 from .sessions import RandomSessions, Rates
 from .state import State
-from .websocket import Lines
+from .websocket import Backoff, Lines
 
 
 #: How long a fleet may take to say what it still has to say, in seconds.
@@ -55,11 +62,13 @@ def _parser() -> ArgumentParser:
     run.add_argument("--identity", default="CP1")
     run.add_argument("--state", type=Path, help="a folder for its state")
     run.add_argument(
-        "--sessions", type=float, default=0.0, help="vehicles a day"
+        "--quiet", action="store_true", help="do not show its messages"
     )
+    _add_people(run)
     fleet = commands.add_parser("fleet", help="run many")
     _add_common(fleet)
     _add_fleet(fleet)
+    _add_people(fleet)
     scenario = commands.add_parser("scenario", help="run scenarios")
     _add_common(scenario)
     scenario.add_argument(
@@ -72,6 +81,7 @@ def _parser() -> ArgumentParser:
     scenario.add_argument(
         "--api", help="base of our REST interface, for `command` steps"
     )
+    scenario.add_argument("--api-token", help="its bearer token or API key")
     scenario.add_argument("--junit", type=Path, help="write a report there")
     scenario.add_argument(
         "--check", action="store_true", help="read them, and run none"
@@ -106,6 +116,9 @@ def _add_common(parser: ArgumentParser) -> None:
         "--speed", type=float, default=1.0, help="of the charge points' clock"
     )
     parser.add_argument("--duration", type=float, help="seconds")
+    parser.add_argument(
+        "--timeout", type=float, default=30.0, help="seconds for an answer"
+    )
     parser.add_argument("--verbose", action="store_true")
 
 
@@ -115,13 +128,28 @@ def _add_fleet(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--rate", type=float, default=100.0, help="starts per second"
     )
-    for name in ("sessions", "faults", "drops", "cuts"):
+
+
+def _add_people(parser: ArgumentParser) -> None:
+    """
+    What happens by itself.
+    """
+    for name, what in (
+        ("sessions", "vehicles that come, for each connector"),
+        ("faults", "how often each connector breaks"),
+        ("drops", "how often the line of each station is cut"),
+        ("cuts", "how often the power of each station is"),
+    ):
         parser.add_argument(
-            f"--{name}",
-            type=float,
-            default=0.0,
-            help="each day, for each of them",
+            f"--{name}", type=float, default=0.0, help=f"{what}, per day"
         )
+    parser.add_argument(
+        "--wire",
+        action="append",
+        default=[],
+        metavar="FAULT=RATE",
+        help="a fault on the wire: the part of the frames, or times a day",
+    )
     parser.add_argument(
         "--stay", type=float, default=45.0, help="minutes of a session"
     )
@@ -130,16 +158,25 @@ def _add_fleet(parser: ArgumentParser) -> None:
     )
 
 
+def _pairs(texts: list[str], option: str) -> dict[str, str]:
+    """
+    @raise BadConfig: one is not NAME=VALUE.
+    """
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise BadConfig(f"{option} {text!r} is not NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
 def _keys(options: Namespace) -> dict[str, Given]:
     """
     @raise BadConfig: one is not NAME=VALUE.
     """
-    keys = {}
-    for text in options.key:
-        name, equals, value = text.partition("=")
-        if not (name and equals):
-            raise BadConfig(f"--key {text!r} is not NAME=VALUE")
-        keys[name] = Given(value)
+    pairs = _pairs(options.key, "--key")
+    keys = {name: Given(value) for name, value in pairs.items()}
     if options.password:
         keys["AuthorizationKey"] = Given(options.password)
     if options.ocpp_version:
@@ -148,8 +185,10 @@ def _keys(options: Namespace) -> dict[str, Given]:
 
 
 def _connectors(options: Namespace) -> tuple[ConnectorConfig, ...]:
-    if not 1 <= options.connectors <= 100:
-        raise BadConfig("--connectors is not from 1 to 100")
+    if not 1 <= options.connectors <= MOST_CONNECTORS:
+        raise BadConfig(f"--connectors is not from 1 to {MOST_CONNECTORS}")
+    if options.power is not None and not options.power > 0:
+        raise BadConfig("--power is not more than 0")
     return tuple(
         ConnectorConfig(n, options.voltage, power=options.power)
         for n in range(1, options.connectors + 1)
@@ -174,13 +213,19 @@ def station_config(options: Namespace) -> StationConfig:
     ).check()
 
 
-def fleet_plan(options: Namespace) -> FleetPlan:
+def _rates(options: Namespace) -> Rates | None:
     """
-    The fleet that the command line describes.
+    What happens by itself; None if nothing.
 
     @raise BadConfig: it makes no sense.
     """
-    busy = options.sessions or options.faults or options.drops or options.cuts
+    try:
+        wire = {
+            name: float(value)
+            for name, value in _pairs(options.wire, "--wire").items()
+        }
+    except ValueError as e:
+        raise BadConfig(f"--wire: {e}") from None
     rates = Rates(
         options.sessions,
         options.stay,
@@ -188,7 +233,19 @@ def fleet_plan(options: Namespace) -> FleetPlan:
         options.drops,
         options.cuts,
         options.even,
+        wire,
     )
+    rates.check()
+    often = options.sessions, options.faults, options.drops, options.cuts
+    return rates if wire or any(often) else None
+
+
+def fleet_plan(options: Namespace) -> FleetPlan:
+    """
+    The fleet that the command line describes.
+
+    @raise BadConfig: it makes no sense.
+    """
     plan = FleetPlan(
         url=checked_url(options.url),
         count=options.count,
@@ -197,7 +254,10 @@ def fleet_plan(options: Namespace) -> FleetPlan:
         connectors=_connectors(options),
         keys=_keys(options),
         seed=options.seed,
-        rates=rates if busy else None,
+        rates=_rates(options),
+        ca=options.ca,
+        certificate=options.certificate,
+        private_key=options.private_key,
     )
     plan.check()
     return plan
@@ -213,26 +273,48 @@ def _clock(options: Namespace, reactor: Any) -> Any:
 
 
 async def _run(options: Namespace, reactor: Any, stop: Deferred[None]) -> int:
+    rates = _rates(options)
+    if options.state is not None:
+        options.state.mkdir(parents=True, exist_ok=True)
     station = ChargePoint(
         station_config(options),
         _clock(options, reactor),
         state=State(options.state),
         seed=options.seed,
     )
-    connection = Lines(reactor).connect(station)
-    if options.sessions:
-        rates = Rates(sessions=options.sessions)
+    service = EmulatedStation(station, _lines(options, reactor))
+    service.startService()
+    if rates is not None:
         RandomSessions(station, rates, options.seed).start()
+    console = Console(service, _say, lambda: _enough(stop))
+    typed = Typed(reactor, console.line_received)
+    typed.start()
     await stop
-    await station.leave()
-    await connection.stop()
+    typed.stop()
+    await service.stopService()
     return _tell_findings(station.findings.lines())
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _lines(options: Namespace, reactor: Any) -> Lines:
+    lines = Lines(reactor, timeout=options.timeout)
+    if not options.quiet:
+        lines.witness = lambda station: Trace(station.findings, _say)
+    return lines
 
 
 async def _fleet(
     options: Namespace, reactor: Any, stop: Deferred[None]
 ) -> int:
-    fleet = Fleet(fleet_plan(options), reactor, _clock(options, reactor))
+    fleet = Fleet(
+        fleet_plan(options),
+        reactor,
+        _clock(options, reactor),
+        Lines(reactor, timeout=options.timeout),
+    )
     fleet.startService()
     began = reactor.seconds()
     telling = LoopingCall(Live(fleet, _screen(), began).show)
@@ -244,7 +326,10 @@ async def _fleet(
     await told
     print("\n" + summary(fleet, reactor.seconds() - began))
     await _bounded(fleet.stopService(), reactor)
-    return 0 if not fleet.tally.errors else 1
+    # Faults on the wire bring errors; that something is not said is one still.
+    faulty = bool(options.wire)
+    wrong = fleet.waiting() if faulty else fleet.tally.errors
+    return 1 if wrong else 0
 
 
 def _screen() -> TextIO:
@@ -266,16 +351,23 @@ async def _scenario(
     if options.check:
         print(f"{len(scenarios)} scenarios are well written")
         return 0
-    operator: Operator = over_rest(options.api) if options.api else no_operator
-    results = await run_all(
-        scenarios,
-        station_config(options),
-        reactor,
-        operator,
-        speed=options.speed,
-        seed=options.seed,
-        tell=print,
+    operator: Operator = no_operator
+    if options.api:
+        operator = over_rest(options.api, options.api_token)
+    running: Deferred[list[Result]] = Deferred.fromCoroutine(
+        run_all(
+            scenarios,
+            station_config(options),
+            reactor,
+            operator,
+            lambda: Lines(reactor, Backoff(0.2, 2.0), options.timeout),
+            speed=options.speed,
+            seed=options.seed,
+            tell=_say,
+        )
     )
+    stop.addCallback(lambda _: running.cancel())
+    results = await running
     if options.junit:
         options.junit.write_text(junit(results))
     return 0 if all(result.failure is None for result in results) else 1
@@ -310,6 +402,11 @@ def _begin_logging(options: Namespace) -> None:
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
 
 
+def _enough(stop: Deferred[None]) -> None:
+    if not stop.called:
+        stop.callback(None)
+
+
 def _react(options: Namespace, reactor: Any) -> int:
     """
     Run a command until it is done, or a signal ends it.
@@ -318,8 +415,7 @@ def _react(options: Namespace, reactor: Any) -> int:
     status = [1]
 
     def enough() -> None:
-        if not stop.called:
-            stop.callback(None)
+        _enough(stop)
 
     def done(result: Any) -> None:
         if isinstance(result, Failure):
@@ -351,7 +447,9 @@ def _on_signals(enough: Any, reactor: Any) -> None:
 
 
 def _tell_failure(failure: Failure) -> None:
-    if failure.check(OCPPError, OSError):
+    if failure.check(CancelledError):
+        print("ocpp-cp: stopped before the end", file=sys.stderr)
+    elif failure.check(OCPPError, OSError):
         print(f"ocpp-cp: {failure.getErrorMessage()}", file=sys.stderr)
     else:
         failure.printTraceback()

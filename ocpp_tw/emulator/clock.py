@@ -5,10 +5,11 @@ agenda, which is all the timers of one station in one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..ocpp.times import write_time
@@ -76,6 +77,8 @@ class Agenda:
     What one station has to do later, with one timer for all of it.
     """
 
+    log = Logger()
+
     __slots__ = ("_clock", "_do", "_due", "_timer")
 
     def __init__(
@@ -106,6 +109,9 @@ class Agenda:
         When this is due; None if it is not planned.
         """
         return self._due.get((what, number))
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(list(self._due))
 
     def forget(self, what: str, number: int = 0) -> None:
         """
@@ -141,5 +147,14 @@ class Agenda:
         for _, task in due:
             self._due.pop(task, None)
         for _, task in due:
-            self._do(*task)
+            self._do_safely(task)
         self._arm()
+
+    def _do_safely(self, task: Task) -> None:
+        try:
+            self._do(*task)
+        except Exception:
+            # One that fails is no reason to forget the others.
+            self.log.failure(
+                "{what} of connector {n}", what=task[0], n=task[1]
+            )

@@ -10,7 +10,11 @@ from typing import Any
 
 from attrs import evolve, fields
 
-from ..errors import BadConfig, BadRequest, Conflict, NotFound
+from ..errors import BadConfig, BadRequest, CallFailed, Conflict, NotFound
+from ..ocpp.actions import FROM_STATION
+from ..ocpp.messages import Payload
+from ..ocpp.schemas import REQUESTS
+from ..ocpp.versions import Version
 from .chargepoint import ChargePoint
 from .config import MOST_CONNECTORS, StationConfig, read_source
 from .connector import ERRORS, Connector
@@ -249,7 +253,7 @@ def as_json(name: str, station: ChargePoint) -> dict[str, Any]:
     return {
         "name": name,
         "identity": station.identity,
-        "url": station.config.url,
+        "url": station.url,
         "registration": station.registration or None,
         "connected": station.is_connected,
         "powered": station.powered,
@@ -316,7 +320,7 @@ def _scenario(body: Body) -> Scenario:
 
 # Actions
 
-_Act = Callable[[EmulatedStation, Body], "Awaitable[str] | None"]
+_Act = Callable[[EmulatedStation, Body], "Awaitable[Any] | None"]
 
 
 def _number(body: Body) -> int:
@@ -349,8 +353,8 @@ def _unplug(service: EmulatedStation, body: Body) -> None:
 
 def _tag(service: EmulatedStation, body: Body) -> Awaitable[str]:
     id_tag = body.get("idTag")
-    if not isinstance(id_tag, str) or not 0 < len(id_tag) <= 20:
-        raise BadRequest("idTag: it is not a text of 1 to 20 characters")
+    if not isinstance(id_tag, str):
+        raise BadRequest("idTag: it is no text")
     number = _number(body) if "connectorId" in body else None
     return service.station.present_tag(id_tag, number)
 
@@ -392,6 +396,31 @@ def _drop(service: EmulatedStation, body: Body) -> None:
     service.connection.again(DROPPED)
 
 
+def _send(service: EmulatedStation, body: Body) -> Awaitable[str]:
+    message, payload = body.get("message"), body.get("payload", {})
+    schema = REQUESTS.get((Version.V16, str(message)))
+    if schema is None or message not in FROM_STATION[Version.V16]:
+        known = ", ".join(sorted(FROM_STATION[Version.V16]))
+        raise BadRequest(f"message: no {message!r:.40}; there are: {known}")
+    if not isinstance(payload, dict):
+        raise BadRequest("payload: it is not an object")
+    for violation in schema.violations(payload):
+        raise BadRequest(f"payload: {violation.path}: {violation.message}")
+    return _answer(service, str(message), payload)
+
+
+async def _answer(
+    service: EmulatedStation, message: str, payload: Payload
+) -> Any:
+    """
+    What the central system answers; if it refuses, why.
+    """
+    try:
+        return await service.station.ask(message, payload, triggered=True)
+    except CallFailed as e:
+        return {"errorCode": e.code, "errorDescription": e.description}
+
+
 def _wire(service: EmulatedStation, body: Body) -> None:
     amount = body.get("amount")
     if amount is not None and type(amount) not in (int, float):
@@ -414,4 +443,5 @@ ACTIONS: dict[str, _Act] = {
     "restorePower": _power_on,
     "dropConnection": _drop,
     "wireFault": _wire,
+    "send": _send,
 }

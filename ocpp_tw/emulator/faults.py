@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from ..errors import BadRequest
-from .chargepoint import Line
+from ..ocpp.versions import Version
+from .station import Line
 from .websocket import ChargePointProtocol, Connection, masked_frame
 
 
@@ -27,6 +28,9 @@ OVERSIZE = 4 << 20
 
 #: How often a line breaks in a storm of reconnects.
 STORM = 20
+
+#: How long a name is offered that is not registered, in seconds.
+MISNAMED = 30.0
 
 BINARY = 0x82
 
@@ -61,6 +65,7 @@ class Faults:
         self._next: deque[str] = deque()
         self._dead: ChargePointProtocol | None = None
         connection.shape = self._send
+        connection.station.findings.provoked = True
 
     def happen(self, name: str, amount: float | None = None) -> None:
         """
@@ -88,16 +93,23 @@ class Faults:
     def _send(self, protocol: ChargePointProtocol, frame: bytes) -> None:
         if protocol is self._dead:
             return
-        name = self._next.popleft() if self._next else self._by_chance()
+        name = self._next_for(frame) or self._by_chance(frame)
         if not name:
             protocol.send_text(frame)
             return
         self._count(name)
         ON_FRAMES[name](self, protocol, frame)
 
-    def _by_chance(self) -> str:
+    def _next_for(self, frame: bytes) -> str:
+        for name in self._next:
+            if _befalls(name, frame):
+                self._next.remove(name)
+                return name
+        return ""
+
+    def _by_chance(self, frame: bytes) -> str:
         for name, part in self._rates.items():
-            if self._random.random() < part:
+            if _befalls(name, frame) and self._random.random() < part:
                 return name
         return ""
 
@@ -177,6 +189,13 @@ class Faults:
         """
         self.connection.subprotocols = ["ocpp16"]
         self.connection.again(0)
+        self.connection.reactor.callLater(
+            MISNAMED if amount is None else amount, self._well_named
+        )
+
+    def _well_named(self) -> None:
+        self.connection.subprotocols = [Version.V16.subprotocol]
+        self.connection.again(0)
 
     def _clock(self, amount: float | None) -> None:
         self.connection.station.skew += 3600 if amount is None else amount
@@ -201,7 +220,17 @@ ON_FRAMES: dict[str, _OnFrame] = {
     "lost": Faults._lost,
     "oversize": Faults._oversize,
     "binary": Faults._binary,
+    "late-answer": Faults._late,
+    "no-answer": Faults._lost,
 }
+
+#: Those that befall our answers only.
+_ON_ANSWERS = frozenset(("late-answer", "no-answer"))
+
+
+def _befalls(name: str, frame: bytes) -> bool:
+    return name not in _ON_ANSWERS or frame[:2] in (b"[3", b"[4")
+
 
 #: What can happen to a line.
 ON_LINES: dict[str, _OnLine] = {

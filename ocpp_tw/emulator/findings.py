@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from ..ocpp.messages import Call
 from ..ocpp.schemas import REQUESTS, RESPONSES, Schema
 from ..ocpp.versions import Version
 
@@ -22,10 +23,13 @@ class Findings:
     Every deviation, and how often it was seen.
 
     @ivar counts: by action and words.
+    @ivar provoked: whether we do wrong ourselves, by a fault on the wire, and
+        get answers that nobody waits for.
     """
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.provoked = False
 
     def __len__(self) -> int:
         return self.counts.total()
@@ -34,6 +38,13 @@ class Findings:
         finding = action, words
         if finding in self.counts or len(self.counts) < MOST:
             self.counts[finding] += 1
+
+    def note_stray(self, frame: bytes, why: str) -> None:
+        """
+        Note a frame that is no message, or that nobody waited for.
+        """
+        if not self.provoked:
+            self.note("frame", f"{why}: {frame[:80].decode(errors='replace')}")
 
     def weigh_answer(self, action: str, answer: Mapping[str, Any]) -> None:
         """
@@ -62,3 +73,32 @@ class Findings:
             f"{count} x {action}: {words}"
             for (action, words), count in self.counts.most_common()
         ]
+
+
+class Ear:
+    """
+    Hears a conversation for the sake of its findings; see
+    L{ocpp_tw.peer.Witness}.
+    """
+
+    __slots__ = ("_findings",)
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+
+    def __repr__(self) -> str:
+        return "a charge point"
+
+    def answered(self, call: Call, frame: bytes, reply: bytes) -> None:
+        pass
+
+    def asked(self, call: Call, frame: bytes) -> None:
+        pass
+
+    def was_answered(
+        self, call: Call, frame: bytes, reply: bytes | None
+    ) -> None:
+        pass
+
+    def stray(self, frame: bytes, why: str) -> None:
+        self._findings.note_stray(frame, why)

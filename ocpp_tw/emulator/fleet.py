@@ -7,6 +7,7 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
@@ -16,18 +17,22 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from ..errors import BadConfig
-from .chargepoint import ChargePoint, Line
+from .chargepoint import ChargePoint
 from .config import ConnectorConfig, StationConfig
 from .connector import CHARGING
 from .findings import Findings
 from .keys import Given
 from .sessions import RandomSessions, Rates
+from .station import Line
 from .tally import Tally
 from .websocket import Lines
 
 
 #: How often stations are started, per second.
 _TICKS = 20
+
+#: How many stations a fleet has at most.
+MOST = 100_000
 
 
 @frozen
@@ -38,6 +43,7 @@ class FleetPlan:
         1 to C{count}.
     @ivar rate: how many stations are started per second.
     @ivar rates: what people do; None where nobody comes.
+    @ivar ca: for this and what follows see L{StationConfig}.
     """
 
     url: str
@@ -48,6 +54,9 @@ class FleetPlan:
     keys: Mapping[str, Given] = field(factory=dict)
     seed: int = 0
     rates: Rates | None = None
+    ca: Path | None = None
+    certificate: Path | None = None
+    private_key: Path | None = None
 
     def identity(self, number: int) -> str:
         """
@@ -70,12 +79,27 @@ class FleetPlan:
                 f"{self.identities!r} gives every station the same identity; "
                 "CP{:05} does not"
             )
-        self.station(1).check()
+        if not 0 < self.count <= MOST:
+            raise BadConfig(f"{self.count} stations are not from 1 to {MOST}")
+        if not self.rate > 0:
+            raise BadConfig(f"{self.rate:g} starts per second are too few")
+        station = self.station(1).check()
+        if self.rates is not None:
+            self.rates.check()
+            if self.rates.wire and station.is_soap:
+                raise BadConfig("there are no faults on the wire over SOAP")
 
     def station(self, number: int) -> StationConfig:
         identity = self.identity(number)
         return StationConfig(
-            identity, identity, self.url, self.connectors, self.keys
+            identity,
+            identity,
+            self.url,
+            self.connectors,
+            self.keys,
+            ca=self.ca,
+            certificate=self.certificate,
+            private_key=self.private_key,
         )
 
 

@@ -14,6 +14,7 @@ OCPP 1.6, section 9, and the security extension, section 3.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -25,6 +26,9 @@ LONGEST = 500
 
 _MOST = 2**31 - 1
 
+#: A whole number; what int() takes besides is none.
+_DIGITS = re.compile("[0-9]{1,10}")
+
 Check = Callable[[str], bool]
 
 
@@ -34,10 +38,9 @@ def _boolean(value: str) -> bool:
 
 def _integer(lowest: int = 0, highest: int = _MOST) -> Check:
     def check(value: str) -> bool:
-        try:
-            return lowest <= int(value) <= highest
-        except ValueError:
-            return False
+        return bool(_DIGITS.fullmatch(value)) and (
+            lowest <= int(value) <= highest
+        )
 
     return check
 
@@ -214,9 +217,23 @@ class Keys:
         self,
         given: Mapping[str, Given] | None = None,
         changed: Mapping[str, str] | None = None,
+        over: Mapping[str, str] | None = None,
     ) -> None:
+        """
+        @param over: what the operator's file said of the changed keys when
+            they were changed: a file that says something else now is newer.
+        """
         self._given = given or {}
-        self.changed = dict(changed or {})
+        newer = {
+            name
+            for name, before in (over or {}).items()
+            if name in self._given and self._given[name].value != before
+        }
+        self.changed = {
+            name: value
+            for name, value in (changed or {}).items()
+            if name not in newer
+        }
 
     def get(self, name: str) -> str | None:
         """
@@ -266,6 +283,31 @@ class Keys:
             return "Rejected"
         self.changed[name] = value
         return "RebootRequired" if key.reboot else "Accepted"
+
+    @property
+    def over(self) -> dict[str, str]:
+        """
+        What the operator's file says of the changed keys.
+        """
+        return {
+            name: self._given[name].value
+            for name in self.changed
+            if name in self._given
+        }
+
+    def doubts(self) -> list[str]:
+        """
+        Values that an operator's file has and the standard does not allow,
+        each in a sentence.
+        """
+        return [
+            f"configurationKey: {name}: {given.value!r:.60} is no value for "
+            f"it; {STANDARD[name].default} is used"
+            for name, given in self._given.items()
+            if name in STANDARD
+            and STANDARD[name].default is not None
+            and not STANDARD[name].check(given.value)
+        ]
 
     def put(self, name: str, value: str) -> None:
         """

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict
 
-from .authorization import LocalList
+from .authorization import AuthorizationCache, LocalList
 from .connector import AVAILABLE, RESERVED, UNAVAILABLE
 from .profiles import TX
 from .transactions import Message, Transaction
 
 
 if TYPE_CHECKING:
-    from .chargepoint import ChargePoint
+    from .charging import Charging
+    from .station import Station
 
 
-def of(station: ChargePoint) -> dict[str, Any]:
+def of(station: Station) -> dict[str, Any]:
     """
     What is to be kept.
     """
@@ -30,6 +31,7 @@ def of(station: ChargePoint) -> dict[str, Any]:
     places = {id(t): place for place, t in enumerate(transactions)}
     return {
         "keys": station.keys.changed,
+        "over": station.keys.over,
         "firmware": station.firmware,
         "meters": {
             str(number): connector.meter.energy
@@ -40,6 +42,8 @@ def of(station: ChargePoint) -> dict[str, Any]:
             n for n, c in station.connectors.items() if not c.operative
         ],
         "localList": station.local_list.as_json(),
+        "cache": station.cache.as_json(),
+        "certificates": station.security and station.security.as_json(),
         # The profile of a transaction ends with it.
         "profiles": [
             [one.connector, one.payload]
@@ -60,7 +64,7 @@ def of(station: ChargePoint) -> dict[str, Any]:
     }
 
 
-def recall(station: ChargePoint, kept: Mapping[str, Any]) -> None:
+def recall(station: Charging, kept: Mapping[str, Any]) -> None:
     """
     Make a charge point what it was.
 
@@ -75,6 +79,12 @@ def recall(station: ChargePoint, kept: Mapping[str, Any]) -> None:
         if number in connectors:
             connectors[number].operative = False
             connectors[number].status = UNAVAILABLE
+    station.cache = AuthorizationCache(kept.get("cache"))
+    if kept.get("certificates"):
+        # Few have any, and they take room.
+        from .security import Safe
+
+        station.security = Safe.read(kept["certificates"])
     if "localList" in kept:
         station.local_list = LocalList(**kept["localList"])
     for number, payload in kept.get("profiles", ()):
@@ -87,7 +97,7 @@ def recall(station: ChargePoint, kept: Mapping[str, Any]) -> None:
     _recall_messages(station, kept)
 
 
-def _recall_messages(station: ChargePoint, kept: Mapping[str, Any]) -> None:
+def _recall_messages(station: Charging, kept: Mapping[str, Any]) -> None:
     transactions = [Transaction(**t) for t in kept.get("transactions", ())]
     for message in kept.get("messages", ()):
         place = message.pop("transaction")

@@ -24,6 +24,7 @@ from .clock import iso
 from .connector import (
     AVAILABLE,
     FAULTED,
+    OF_THE_WHOLE,
     PREPARING,
     RESERVED,
     TRANSITIONS,
@@ -53,6 +54,7 @@ def answer(station: ChargePoint, call: Call) -> Answer:
     schema = REQUESTS[Version.V16, call.action]
     if not schema.is_valid(call.payload):
         station.findings.weigh_call(call.action, call.payload)
+        station.note_security("InvalidMessages", call.action)
         raise refusal(schema.violations(call.payload))
     return operation(station, call.payload)
 
@@ -177,14 +179,14 @@ def _set_status(station: ChargePoint, data: str) -> Payload:
     try:
         wanted = orjson.loads(data)
         number, status = wanted["connectorId"], wanted["status"]
+        allowed = TRANSITIONS if number else OF_THE_WHOLE
+        makes_sense = status in allowed and type(number) is int
     except (ValueError, KeyError, TypeError):
         return REJECTED
     numbers = (
         [n for n in station.connectors if n] if number == -1 else [number]
     )
-    if status not in TRANSITIONS or type(number) is not int:
-        return REJECTED
-    if not all(_is_there(station, n) for n in numbers):
+    if not makes_sense or not all(_is_there(station, n) for n in numbers):
         return REJECTED
     for n in numbers:
         afterwards(
@@ -224,12 +226,23 @@ def _choose(station: ChargePoint, payload: Payload) -> Connector | None:
     """
     The connector for a remote start; None if it cannot be.
     """
-    number = payload.get("connectorId")
-    for connector in station.connectors.values():
-        is_meant = connector.number and number in (None, connector.number)
-        if is_meant and _is_free(station, connector, payload["idTag"]):
-            return connector
-    return None
+    number, id_tag = payload.get("connectorId"), payload["idTag"]
+    meant = [
+        c
+        for c in station.connectors.values()
+        if c.number
+        and number in (None, c.number)
+        and _is_free(station, c, id_tag)
+    ]
+    return max(meant, key=lambda c: _is_kept(station, c, id_tag), default=None)
+
+
+def _is_kept(station: ChargePoint, connector: Connector, id_tag: str) -> bool:
+    """
+    Whether a connector is reserved for that very tag.
+    """
+    mine = station.reservations.of(connector.number)
+    return mine is not None and mine.is_for(id_tag)
 
 
 def _is_free(station: ChargePoint, connector: Connector, id_tag: str) -> bool:
@@ -381,7 +394,7 @@ def _hindrance(station: ChargePoint, number: int, id: int) -> str:
         if c.number and number in (0, c.number)
     }
     if AVAILABLE in statuses:
-        return ""
+        return "Occupied" if not held and station.is_spoken_for else ""
     # Of all connectors, one that is merely occupied is the best hope.
     if statuses - {FAULTED, UNAVAILABLE}:
         return "Occupied"
@@ -500,14 +513,24 @@ def answer_GetCompositeSchedule(
         return REJECTED
     supply = _supply(station, connector)
     now = station.now
-    periods = profiles.composite(
-        station.profiles,
-        connector.number,
-        now,
-        duration,
-        supply,
-        *connector.course,
-    )
+    if connector.number:
+        periods = profiles.composite(
+            station.profiles,
+            connector.number,
+            now,
+            duration,
+            supply,
+            *connector.course,
+        )
+    else:
+        outlets = [
+            profiles.Outlet(number, c.meter.supply, *c.course)
+            for number, c in station.connectors.items()
+            if number
+        ]
+        periods = profiles.composite_of_all(
+            station.profiles, outlets, now, duration, supply
+        )
     unit = payload.get("chargingRateUnit", "W")
     schedule = profiles.schedule(periods, unit, duration, supply)
     when = iso(now + station.skew)
@@ -569,6 +592,9 @@ def _trigger(
         return _status("NotImplemented")
     if number is not None and not _is_there(station, number):
         return REJECTED
+    if number == 0 and trigger is _trigger_meter:
+        # The charge point itself has no meter.
+        return REJECTED
     connectors = [
         c for c in station.connectors.values() if number in (None, c.number)
     ]
@@ -577,15 +603,13 @@ def _trigger(
 
 
 def _trigger_boot(station: ChargePoint, connectors: list[Connector]) -> None:
-    station.tell(
-        "BootNotification", station.boot_notification(), triggered=True
-    )
+    station.spawn(station.boot())
 
 
 def _trigger_heartbeat(
     station: ChargePoint, connectors: list[Connector]
 ) -> None:
-    station.tell("Heartbeat", {}, triggered=True)
+    station.spawn(station.beat())
 
 
 def _trigger_status(station: ChargePoint, connectors: list[Connector]) -> None:
@@ -598,9 +622,7 @@ def _trigger_status(station: ChargePoint, connectors: list[Connector]) -> None:
 def _trigger_meter(station: ChargePoint, connectors: list[Connector]) -> None:
     for connector in connectors:
         if connector.number:
-            station.send_meter_values(
-                connector, "MeterValuesSampledData", "Trigger"
-            )
+            station.tell_meter_values(connector)
 
 
 _TRIGGERS: dict[str, _Trigger] = {

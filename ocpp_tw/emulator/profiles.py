@@ -7,7 +7,7 @@ since 1970, powers are W.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -244,10 +244,13 @@ def limit(
     supply: Supply,
     started: float | None = None,
     transaction_id: int | None = None,
+    sharing: int = 1,
 ) -> float:
     """
     How many W a connector may take now: the least of what its transaction's
     profile (else the default) and the charge point's allow, and its supply.
+
+    @param sharing: how many connectors share what the charge point may take.
     """
     began = now if started is None else started
     mine = [i for i in installed if i.concerns(connector, transaction_id)]
@@ -255,11 +258,12 @@ def limit(
     of_transaction = leading(mine, TX, now, began, connector) or leading(
         mine, DEFAULT, now, began, connector
     )
-    limits = [
-        _in_watts(profile, period, supply)
-        for profile, period in filter(None, (most, of_transaction))
-    ]
-    return min([supply.power, *limits])
+    limits = [supply.power]
+    if most is not None:
+        limits.append(_in_watts(*most, supply) / max(sharing, 1))
+    if of_transaction is not None:
+        limits.append(_in_watts(*of_transaction, supply))
+    return min(limits)
 
 
 def _in_watts(profile: Profile, period: Period, supply: Supply) -> float:
@@ -296,13 +300,75 @@ def composite(
     """
     # Before a transaction, a relative profile is told as if it began now.
     began = now if started is None else started
+    return _course(
+        lambda at: limit(
+            installed, connector, at, supply, began, transaction_id
+        ),
+        lambda at: next_change(installed, at, began),
+        now,
+        duration,
+    )
+
+
+@frozen
+class Outlet:
+    """
+    A connector, as far as profiles are concerned.
+
+    @ivar started: when its transaction did, if it has one.
+    """
+
+    connector: int
+    supply: Supply
+    started: float | None = None
+    transaction_id: int | None = None
+
+
+def composite_of_all(
+    installed: Sequence[Installed],
+    outlets: Sequence[Outlet],
+    now: float,
+    duration: float,
+    supply: Supply,
+) -> list[Period]:
+    """
+    What all connectors may take together in the coming C{duration} seconds.
+
+    @param supply: of the charge point.
+    """
+    of_all = [i for i in installed if i.profile.purpose == MAX]
+    others = [i for i in installed if i.profile.purpose != MAX]
+    begins = [now if o.started is None else o.started for o in outlets]
+
+    def limit_at(at: float) -> float:
+        together = sum(
+            limit(others, o.connector, at, o.supply, began, o.transaction_id)
+            for o, began in zip(outlets, begins, strict=True)
+        )
+        return min(together, limit(of_all, 0, at, supply))
+
+    def change_after(at: float) -> float:
+        return min(next_change(installed, at, began) for began in begins)
+
+    return _course(limit_at, change_after, now, duration)
+
+
+def _course(
+    limit_at: Callable[[float], float],
+    change_after: Callable[[float], float],
+    now: float,
+    duration: float,
+) -> list[Period]:
+    """
+    How a limit changes in the coming C{duration} seconds.
+    """
     periods: list[Period] = []
     at, end = now, now + duration
     while at < end and len(periods) < MOST_PERIODS:
-        watts = limit(installed, connector, at, supply, began, transaction_id)
+        watts = limit_at(at)
         if not periods or periods[-1].limit != watts:
             periods.append(Period(at - now, watts))
-        at = next_change(installed, at, began)
+        at = change_after(at)
     return periods
 
 

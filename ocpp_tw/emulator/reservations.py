@@ -77,6 +77,13 @@ class Reservations:
         """
         return next((r for r in self if r.connector == connector), None)
 
+    @property
+    def of_any(self) -> int:
+        """
+        How many are of any connector.
+        """
+        return sum(r.connector == 0 for r in self)
+
     def expired(self, now: float) -> list[Reservation]:
         return [r for r in self if r.expiry <= now]
 
@@ -90,10 +97,16 @@ class Reservations:
         The reservation that a transaction of that tag would use: the
         connector's own, else that of any connector.
         """
-        for reservation in (self.of(connector), self.of(0)):
-            if reservation is not None and reservation.is_for(id_tag, parent):
-                return reservation
-        return None
+        return next(
+            (
+                reservation
+                for place in (connector, 0)
+                for reservation in self
+                if reservation.connector == place
+                and reservation.is_for(id_tag, parent)
+            ),
+            None,
+        )
 
     def as_json(self) -> list[dict[str, Any]]:
         return [asdict(reservation) for reservation in self]

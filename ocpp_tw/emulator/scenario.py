@@ -29,12 +29,14 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from attrs import field, frozen
 
 from ..errors import BadConfig, OCPPError
 from ..ocpp.actions import FROM_STATION, TO_STATION
 from ..ocpp.versions import Version
+from .chargepoint import LONGEST_TAG
 from .config import MOST_CONNECTORS
 from .connector import ERRORS, TRANSITIONS
 from .faults import ON_FRAMES, ON_LINES
@@ -196,6 +198,10 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "number": (_is_number, "a number"),
     "more than 0": (lambda v: _is_number(v) and v > 0, "a number above 0"),
+    "tag": (
+        lambda v: isinstance(v, str) and 0 < len(v) <= LONGEST_TAG,
+        f"a text of 1 to {LONGEST_TAG} characters: put it into quotes",
+    ),
     "text": (
         lambda v: isinstance(v, str) and bool(v),
         "a text: put it into quotes",
@@ -244,7 +250,7 @@ VERBS: dict[str, _Verb] = {
         dict.fromkeys(("soc", "capacity", "power", "target"), "more than 0"),
     ),
     "unplug": _Verb("count"),
-    "tag": _Verb("text", {"connector": "count"}),
+    "tag": _Verb("tag", {"connector": "count"}),
     "suspend": _Verb("count"),
     "resume": _Verb("count"),
     "fault": _Verb("count", {"error": "error"}),
@@ -537,21 +543,29 @@ async def no_operator(
     raise CommandFailed("there is nobody to give commands: give --api")
 
 
-def over_rest(base: str) -> Operator:
+def over_rest(base: str, token: str | None = None) -> Operator:
     """
     An operator at our REST interface: C{POST /api/v1/ChargePoint/...}.
 
     @param base: C{http://localhost:9220}
+    @param token: who the operator is, if anybody wants to know.
     """
 
     import treq
 
+    headers: dict[bytes | str, bytes | str] = {}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+
     async def command(
         identity: str, action: str, payload: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        url = f"{base.rstrip('/')}/api/v1/ChargePoint/{identity}/{action}"
+        name = quote(identity, safe="")
+        url = f"{base.rstrip('/')}/api/v1/ChargePoint/{name}/{action}"
         try:
-            response = await treq.post(url, json=payload, timeout=35)
+            response = await treq.post(
+                url, json=payload, headers=headers, timeout=35
+            )
             answer = await response.json()
         except Exception as e:
             raise CommandFailed(f"{url}: {e}") from e

@@ -10,20 +10,22 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import orjson
-from attrs import define, evolve, field, frozen
+from attrs import evolve, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from ..errors import OCPPError
 from ..ocpp.messages import BadFrame, Call, CallError, CallResult, parse
-from .chargepoint import ChargePoint, Files, Habits, Line
+from .chargepoint import ChargePoint
 from .clock import FastClock, iso
 from .config import ConnectorConfig, StationConfig
 from .faults import Faults
+from .findings import Ear, Findings
 from .keys import Given
 from .meter import Vehicle
 from .scenario import Check, Operator, Scenario, Step, fill_in, no_operator
 from .scenario_files import FileServer
+from .station import Files, Habits, Line
 from .websocket import Backoff, Lines
 
 
@@ -75,31 +77,25 @@ class _Said:
         return None if isinstance(message, Call) else message
 
 
-@define
-class _Transcript:
+class _Transcript(Ear):
     """
-    What was said; see L{ocpp_tw.peer.Witness}.
+    What was said.
 
     @ivar read: how far each expectation has come, by kind and action.
     """
 
-    said: list[_Said] = field(factory=list)
-    started: list[Call] = field(factory=list)
-    read: dict[tuple[str, str], int] = field(factory=dict)
+    def __init__(self, findings: Findings) -> None:
+        super().__init__(findings)
+        self.said: list[_Said] = []
+        self.read: dict[tuple[str, str], int] = {}
 
     def answered(self, call: Call, frame: bytes, reply: bytes) -> None:
         self.said.append(_Said("incoming", call, reply))
-
-    def asked(self, call: Call, frame: bytes) -> None:
-        self.started.append(call)
 
     def was_answered(
         self, call: Call, frame: bytes, reply: bytes | None
     ) -> None:
         self.said.append(_Said("outgoing", call, reply))
-
-    def stray(self, frame: bytes, why: str) -> None:
-        pass
 
     def next(self, verb: str, kind: str, action: str) -> _Said | None:
         """
@@ -149,7 +145,6 @@ class Run:
         self._random = Random(f"{self._seed} {scenario.name}")
         self._tag = f"T{self._random.getrandbits(40):010X}"
         self._files: FileServer | None = None
-        self.transcript = _Transcript()
         self.station = ChargePoint(
             _configured(config, scenario),
             FastClock(reactor, scenario.speed or speed),
@@ -157,6 +152,7 @@ class Run:
             habits=Habits(plugs=False),
             files=files,
         )
+        self.transcript = _Transcript(self.station.findings)
         lines = lines or Lines(reactor, Backoff(0.2, 2.0))
         self._lines = lines.watched_by(self.transcript)
         self._connection: Line | None = None

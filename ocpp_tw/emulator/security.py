@@ -7,6 +7,7 @@ The security extension: certificates, signed firmware, logs.
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import define, field
@@ -21,10 +22,12 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.x509.oid import NameOID
 
+from ..errors import BadConfig
 from ..ocpp.messages import Payload
 from ..ocpp.times import parse_time
 from . import transfers
 from .chargepoint import ChargePoint
+from .config import checked_url
 from .connector import Connector
 
 
@@ -49,6 +52,28 @@ class Safe:
     key: EllipticCurvePrivateKey | None = None
     chain: str | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "roots": [[use, _pem(root)] for use, root in self.roots],
+            "key": self.key and self.key_pem().decode(),
+            "chain": self.chain,
+        }
+
+    @classmethod
+    def read(cls, kept: Mapping[str, Any]) -> Safe:
+        """
+        @param kept: what L{as_json} made.
+        @raise ValueError, KeyError, TypeError: that is something else.
+        """
+        key: Any = kept["key"] and serialization.load_pem_private_key(
+            kept["key"].encode(), None
+        )
+        roots = [
+            (use, x509.load_pem_x509_certificate(pem.encode()))
+            for use, pem in kept["roots"]
+        ]
+        return cls(roots, key, kept["chain"])
+
     def of(self, use: str) -> list[x509.Certificate]:
         return [certificate for kind, certificate in self.roots if kind == use]
 
@@ -59,6 +84,10 @@ class Safe:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def safe_of(station: ChargePoint) -> Safe:
@@ -72,14 +101,32 @@ def change_key(station: ChargePoint, name: str, value: str) -> str | None:
     What is special with the keys of the extension; None if nothing is.
     """
     if name == "SecurityProfile":
-        return _change_profile(station, value)
+        return _apply(station, _change_profile(station, value))
+    if name == "CentralSystemURL" and not _is_like(value, station.url):
+        return "Rejected"
     if name == "AuthorizationKey":
-        status = station.keys.change(name, value)
-        if status == "Accepted" and station.line is not None:
-            # The new one is used from the next connection on.
-            station.clock.callLater(1, station.reboot)
-        return status
+        return _apply(station, station.keys.change(name, value))
     return None
+
+
+def _apply(station: ChargePoint, status: str) -> str:
+    """
+    What was accepted is used from the next connection on, which is soon.
+    """
+    if status == "Accepted":
+        station.note_security("ReconfigurationOfSecurityParameters")
+        station.clock.callLater(1, station.reboot)
+    return status
+
+
+def _is_like(url: str, other: str) -> bool:
+    """
+    Whether it is the URL of a central system that speaks the same.
+    """
+    try:
+        return checked_url(url).startswith("ws") == other.startswith("ws")
+    except BadConfig:
+        return False
 
 
 def _change_profile(station: ChargePoint, value: str) -> str:
@@ -87,7 +134,7 @@ def _change_profile(station: ChargePoint, value: str) -> str:
     A security profile is never lowered (section 2.2).
     """
     now = station.keys.number("SecurityProfile")
-    if not value.isdigit() or not now <= int(value) <= 3:
+    if value not in ("0", "1", "2", "3") or int(value) < now:
         return "Rejected"
     safe = safe_of(station)
     if int(value) >= 2 and not safe.of("CentralSystemRootCertificate"):
@@ -180,6 +227,7 @@ def answer_InstallCertificate(
     entry = payload["certificateType"], certificate
     if entry not in safe.roots:
         safe.roots.append(entry)
+        station.save()
     return {"status": "Accepted"}
 
 
@@ -195,16 +243,25 @@ def hash_data(certificate: x509.Certificate, name: str) -> dict[str, str]:
         digest.update(data)
         return digest.finalize().hex()
 
-    public = certificate.public_key().public_bytes(
-        serialization.Encoding.DER,
-        serialization.PublicFormat.SubjectPublicKeyInfo,
-    )
+    public = _key_bits(certificate.public_key())
     return {
         "hashAlgorithm": name,
         "issuerNameHash": hashed(certificate.issuer.public_bytes()),
         "issuerKeyHash": hashed(public),
         "serialNumber": f"{certificate.serial_number:x}"[:40],
     }
+
+
+def _key_bits(key: Any) -> bytes:
+    """
+    A public key without what says of which kind it is (RFC 6960, 4.1.1).
+    """
+    encoding, form = serialization.Encoding, serialization.PublicFormat
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.public_bytes(encoding.DER, form.PKCS1)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return key.public_bytes(encoding.X962, form.UncompressedPoint)
+    return _public(key)
 
 
 def answer_GetInstalledCertificateIds(
@@ -229,6 +286,7 @@ def answer_DeleteCertificate(
         data = hash_data(entry[1], name)
         if {key: value.lower() for key, value in data.items()} == wanted:
             safe.roots.remove(entry)
+            station.save()
             return {"status": "Accepted"}
     return {"status": "NotFound"}
 

@@ -13,9 +13,11 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from ..errors import BadConfig, Conflict
-from .chargepoint import ChargePoint, Line
+from .chargepoint import ChargePoint
 from .config import StationConfig, read_folders
+from .keys import Keys
 from .state import State
+from .station import Line
 from .websocket import Lines
 
 
@@ -81,6 +83,12 @@ class EmulatedStation(Service):
 
     async def _leave(self) -> None:
         self.faults = None
+        for line in self.station.findings.lines():
+            self.log.warn(
+                "{station}: its central system deviates: {line}",
+                station=self.station,
+                line=line,
+            )
         connection, self._connection = self._connection, None
         reactor = self._lines.reactor
         leaving: Deferred[None] = Deferred.fromCoroutine(self.station.leave())
@@ -160,6 +168,7 @@ class Emulator(MultiService):
             for name, service in list(self.stations.items())
             if wanted.get(name) != service.station.config
             and name not in self.made
+            and not self._is_unreadable(name)
         ]
         await gatherResults(leaving, consumeErrors=True)
         for name, config in wanted.items():
@@ -172,6 +181,13 @@ class Emulator(MultiService):
                     name=name,
                 )
 
+    def _is_unreadable(self, name: str) -> bool:
+        """
+        Whether a station runs on as it was, since nobody can tell what it
+        should be now.
+        """
+        return name in self.broken or "" in self.broken
+
     async def leave(self) -> None:
         """
         Let every station leave.
@@ -183,6 +199,7 @@ class Emulator(MultiService):
         await gatherResults(leaving, consumeErrors=True)
 
     def _read(self) -> dict[str, StationConfig]:
+        self.broken = {}
         if self._path is None:
             return {}
         try:
@@ -191,6 +208,9 @@ class Emulator(MultiService):
             good, self.broken = {}, {"": e}
         for error in self.broken.values():
             self.log.error("{error}", error=error)
+        for config in good.values():
+            for doubt in Keys(config.keys).doubts():
+                self.log.warn("{name}: {doubt}", name=config.name, doubt=doubt)
         return good
 
     def add(self, config: StationConfig) -> EmulatedStation:

@@ -4,16 +4,17 @@ People who come and go at random: the same ones, with the same seed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import pi, sin
 from random import Random
 
-from attrs import frozen
+from attrs import field, frozen
 
-from ..errors import OCPPError
+from ..errors import BadConfig, OCPPError
 from .chargepoint import ChargePoint
 from .connector import AVAILABLE, FAULTED, RESERVED
+from .faults import ON_FRAMES, ON_LINES, Faults
 from .meter import random_vehicle
 
 
@@ -31,6 +32,9 @@ class Rates:
     @ivar drops: of the line to the central system, for each station and day.
     @ivar cuts: of the power, for each station and day.
     @ivar even: whether the hour of the day makes no difference.
+    @ivar wire: faults on the wire, by name: for those of L{ON_FRAMES} the
+        part of the frames, for those of L{ON_LINES} times, for each station
+        and day.
     """
 
     sessions: float = 6.0
@@ -39,6 +43,18 @@ class Rates:
     drops: float = 0.0
     cuts: float = 0.0
     even: bool = False
+    wire: Mapping[str, float] = field(factory=dict)
+
+    def check(self) -> None:
+        """
+        @raise BadConfig: a fault is none, or would befall more than all.
+        """
+        for name, rate in self.wire.items():
+            if name not in (*ON_FRAMES, *ON_LINES):
+                there = ", ".join([*ON_FRAMES, *ON_LINES])
+                raise BadConfig(f"no fault {name!r:.40}; there are: {there}")
+            if name in ON_FRAMES and rate > 1:
+                raise BadConfig(f"{name}: {rate:g} is no part of the frames")
 
 
 def traffic(seconds: float) -> float:
@@ -75,6 +91,10 @@ class RandomSessions:
         self._tags = tags
         self._held: dict[int, str] = {}
         self.begun = 0
+        self._faults: Faults | None = None
+        if rates.wire and station.line is not None:
+            frames = {n: r for n, r in rates.wire.items() if n in ON_FRAMES}
+            self._faults = Faults(station.line, frames, seed)
 
     def start(self) -> None:
         station = self._station
@@ -85,6 +105,7 @@ class RandomSessions:
             "repair": self._repair,
             "drop": self._drop,
             "cut": self._cut,
+            "mishap": self._mishap,
         }
         for number in station.connectors:
             if number:
@@ -92,15 +113,19 @@ class RandomSessions:
                 self._plan("fault", number, self._rates.faults)
         self._plan("drop", 0, self._rates.drops)
         self._plan("cut", 0, self._rates.cuts)
+        for place, name in enumerate(ON_LINES):
+            self._plan("mishap", place, self._rates.wire.get(name, 0.0))
 
     def stop(self) -> None:
         """
         Nobody comes any more.
         """
         errands = self._station.errands or {}
-        for number in self._station.connectors:
-            for what in errands:
+        for what, number in self._station.agenda:
+            if what in errands:
                 self._station.agenda.forget(what, number)
+        if self._faults is not None:
+            self._faults.end()
 
     def _plan(self, what: str, number: int, per_day: float) -> None:
         if per_day <= 0:
@@ -174,6 +199,12 @@ class RandomSessions:
             pause = self._random.uniform(5, 600)
             self._station.clock.callLater(pause, line.again, 0.0)
         self._plan("drop", 0, self._rates.drops)
+
+    def _mishap(self, place: int) -> None:
+        name = list(ON_LINES)[place]
+        if self._faults is not None:
+            self._faults.happen(name)
+        self._plan("mishap", place, self._rates.wire[name])
 
     def _cut(self, number: int) -> None:
         station = self._station

@@ -101,7 +101,9 @@ class SoapConversation:
         """
         await self._turn.acquire()
         try:
-            said = as_spoken(self._of.version, action, payload)
+            said = None
+            if action in self._of.requests:
+                said = as_spoken(self._of.version, action, payload)
             if said is None or self._is_told(action, said):
                 return {}
             call = Call(new_message_id(), action, said)
@@ -146,7 +148,7 @@ class SoapConversation:
             call,
             self._of,
             self._station.identity,
-            self._station.config.url,
+            self._station.url,
             connection.address,
         )
         posting = self._posting = Deferred.fromCoroutine(
@@ -232,7 +234,7 @@ class SoapConversation:
 
 class SoapConnection:
     """
-    What leads a station to its central system; see L{chargepoint.Line}.
+    What leads a station to its central system; see L{station.Line}.
 
     @ivar address: where the station is reached; empty before it listens.
     @ivar attempts: how many attempts have failed, one after another.
@@ -273,7 +275,7 @@ class SoapConnection:
         self.address = f"http://{host}:{self._port.getHost().port}/"
 
     def again(self, delay: float = 1.0) -> None:
-        if not self.wanted and self.station.line is not self:
+        if not self.station.powered or self.station.line is not self:
             return
         self.wanted = True
         self.attempts = 0
@@ -352,7 +354,7 @@ class SoapConnection:
             basic = b64encode(f"{self.station.identity}:{key}".encode())
             headers["Authorization"] = f"Basic {basic.decode()}"
         response = await self._client.post(
-            self.station.config.url,
+            self.station.url,
             data=frame,
             headers=headers,
             allow_redirects=False,

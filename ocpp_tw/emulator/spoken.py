@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..ocpp.messages import Payload
-from ..ocpp.soap_tables import TYPES
-from ..ocpp.soap_types import rows
+from ..ocpp.soap_tables import TYPES, rows
 from ..ocpp.versions import Version
 from .connector import (
     CHARGING,

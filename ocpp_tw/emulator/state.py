@@ -16,6 +16,10 @@ from twisted.logger import Logger
 FILE = "state.json"
 
 
+def _for_us(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 class State:
     """
     Where one station keeps its state; nowhere, without a folder.
@@ -52,7 +56,9 @@ class State:
             return
         new = self._file.with_suffix(".new")
         try:
-            new.write_bytes(orjson.dumps(state))
+            # Passwords and keys are in it.
+            with open(new, "wb", opener=_for_us) as file:
+                file.write(orjson.dumps(state))
             os.replace(new, self._file)
         except OSError as e:
             self._complain(e, "written")

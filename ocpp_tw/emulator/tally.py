@@ -9,6 +9,8 @@ from collections.abc import Callable
 from math import log
 
 from ..ocpp.messages import BadFrame, Call, CallError, parse
+from .findings import Ear, Findings
+from .station import Station
 
 
 #: Each bucket of the latencies is so much wider than the one before.
@@ -56,11 +58,11 @@ class Tally:
         """
         return self.sent + self.answered + self.refused + 2 * self.heard
 
-    def witness(self, station: object = None) -> Watch:
+    def witness(self, station: Station) -> Watch:
         """
         What counts one conversation.
         """
-        return Watch(self)
+        return Watch(self, station.findings)
 
     def took(self, seconds: float) -> None:
         bucket = int(log(max(seconds, _SMALLEST) / _SMALLEST) / log(_GROWTH))
@@ -78,14 +80,15 @@ class Tally:
         return 0.0
 
 
-class Watch:
+class Watch(Ear):
     """
-    Counts one conversation; see L{ocpp_tw.peer.Witness}.
+    Counts one conversation.
     """
 
     __slots__ = ("_asked_at", "_tally")
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, findings: Findings) -> None:
+        super().__init__(findings)
         self._tally = tally
         self._asked_at = 0.0
 
@@ -114,6 +117,7 @@ class Watch:
             tally.answered += 1
 
     def stray(self, frame: bytes, why: str) -> None:
+        super().stray(frame, why)
         self._tally.strays += 1
 
 

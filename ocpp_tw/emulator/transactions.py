@@ -59,7 +59,8 @@ class Message:
     """
     One message about a transaction, that waits.
 
-    @ivar transaction: None for meter values outside of one.
+    @ivar transaction: None for meter values outside of one, and for events
+        of security.
     """
 
     action: str
@@ -158,9 +159,13 @@ class Outbox:
             answer = await send(message.action, message.as_sent())
         except TooManyCalls:
             return 1.0
-        except (CallFailed, CallTimedOut):
+        except (CallFailed, CallTimedOut) as e:
             message.attempts += 1
-            if message.attempts < attempts:
+            # What is of no transaction is refused once, and for good.
+            is_final = message.transaction is None and isinstance(
+                e, CallFailed
+            )
+            if message.attempts < attempts and not is_final:
                 return float(message.attempts)
             self.given_up += 1
             answer = {}

@@ -395,9 +395,17 @@ async def _install(
     await pause(station, INSTALLATION)
     station.firmware = version_of(url, body)
     station.keys.put("ChargePointSoftwareVersion", station.firmware)
-    report.tell(station, "Installed")
+    station.note_security("FirmwareUpdated", station.firmware)
+    if report.request_id is None:
+        report.tell(station, "Installed")
+    else:
+        report.tell(station, "InstallRebooting")
     await pause(station, 1.0)
     station.reboot()
+    if report.request_id is not None:
+        while station.is_rebooting and not station.leaving:
+            await pause(station, 1.0)
+        report.tell(station, "Installed")
 
 
 def version_of(url: str, body: bytes) -> str:

@@ -46,9 +46,11 @@ from twisted.python.failure import Failure
 
 from ..errors import BadConfig
 from ..ocpp.versions import Version
-from ..peer import BLIND, Peer, Witness
-from .chargepoint import ChargePoint, Line
+from ..peer import Peer, Witness
+from .chargepoint import ChargePoint
+from .findings import Ear
 from .security import safe_of
+from .station import Line
 
 
 GOING_AWAY = 1001
@@ -331,7 +333,9 @@ class Lines:
         reactor: Any,
         backoff: Backoff = Backoff(),
         timeout: float = 30.0,
-        witness: Callable[[ChargePoint], Witness] = lambda _: BLIND,
+        witness: Callable[[ChargePoint], Witness] = lambda station: Ear(
+            station.findings
+        ),
     ) -> None:
         self.reactor = reactor
         self.backoff = backoff
@@ -351,7 +355,7 @@ class Lines:
         """
         @raise BadConfig: a certificate cannot be used.
         """
-        reactor, url = self.reactor, urlsplit(station.config.url)
+        reactor, url = self.reactor, urlsplit(station.url)
         host, is_tls = url.hostname or "", url.scheme == "wss"
         port = url.port or (443 if is_tls else 80)
         endpoint: IStreamClientEndpoint
@@ -458,7 +462,7 @@ class Connection:
             self._connect()
 
     def again(self, delay: float = 1.0) -> None:
-        if not self.wanted and self.station.line is not self:
+        if not self.station.powered or self.station.line is not self:
             return
         self.wanted = True
         self.attempts = 0
@@ -558,7 +562,7 @@ class Connection:
         """
         What the handshake asks for.
         """
-        url = urlsplit(self.station.config.url)
+        url = urlsplit(self.station.url)
         identity = quote(self.station.identity, safe="")
         return ConnectingRequest(
             host=url.hostname,
@@ -606,13 +610,16 @@ class Connection:
         return send
 
     def closed(self, protocol: ChargePointProtocol, why: str) -> None:
+        is_current = self._protocol is protocol
+        if is_current:
+            self._protocol = self.peer = None
+            # Who learns now that a Call has failed sees that we are offline.
+            self.station.disconnected()
         if protocol.conversation is not None:
             protocol.conversation.connection_lost(
                 f"the connection is lost: {why}"
             )
-        if self._protocol is protocol:
-            self._protocol = self.peer = None
-            self.station.disconnected()
+        if is_current:
             self.log.info(
                 "{station} disconnected: {why}", station=self.station, why=why
             )
@@ -634,10 +641,12 @@ def client_tls(station: ChargePoint, host: str) -> Any:
     @raise BadConfig: a certificate cannot be used.
     """
     try:
+        own, others = _own_certificate(station)
         return optionsForClientTLS(
             host,
             trustRoot=_trusted(station),
-            clientCertificate=_own_certificate(station),
+            clientCertificate=own,
+            extraCertificateOptions={"extraCertChain": others},
         )
     except Exception as e:
         raise BadConfig(f"TLS to {host}: {e}") from e
@@ -654,13 +663,18 @@ def _trusted(station: ChargePoint) -> Any:
     return trustRootFromCertificates(roots) if roots else None
 
 
-def _own_certificate(station: ChargePoint) -> PrivateCertificate | None:
+def _own_certificate(
+    station: ChargePoint,
+) -> tuple[PrivateCertificate | None, list[Any]]:
+    """
+    The station's certificate, and those that vouch for it.
+    """
     config = station.config
     safe = station.security
     if safe is not None and safe.chain and safe.key:
         return _private(safe.key_pem(), safe.chain.encode())
     if config.certificate is None:
-        return None
+        return None, []
     key = config.private_key
     return _private(
         b"" if key is None else key.read_bytes(),
@@ -668,14 +682,14 @@ def _own_certificate(station: ChargePoint) -> PrivateCertificate | None:
     )
 
 
-def _private(key: bytes, chain: bytes) -> PrivateCertificate:
+def _private(key: bytes, chain: bytes) -> tuple[PrivateCertificate, list[Any]]:
     """
     @param chain: a certificate, and those that vouch for it, as PEM.
     """
     certificate: PrivateCertificate = PrivateCertificate.loadPEM(
         key + b"\n" + chain
     )
-    return certificate
+    return certificate, [other.original for other in _certificates(chain)[1:]]
 
 
 def _der(certificate: Any) -> bytes:

@@ -15,6 +15,7 @@ neutral value, because the station would send that message again for ever.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Any
 
 import orjson
@@ -27,6 +28,7 @@ from .schemas import (
     Violation,
     refusal,
 )
+from .times import in_zone
 
 
 #: The members without which a message is understood all the same: those of
@@ -41,14 +43,22 @@ _FORGIVEN: dict[str, set[str] | None] = {
 }
 
 
+_LARGEST = 2**63 - 1
+
+
 def understand(
-    action: str, payload: Payload, schema: Schema, now: str
+    action: str,
+    payload: Payload,
+    schema: Schema,
+    now: str,
+    zone: tzinfo = UTC,
 ) -> dict[str, Any]:
     """
     Make of a payload one that has every member, in the right type.
 
     @param now: the time to put where a required time is missing, UTC ISO
         8601.
+    @param zone: of the times that name none.
     @raise CallFailed: it cannot be understood.
     """
     repaired = _copy(payload)
@@ -62,7 +72,27 @@ def understand(
         broken = broken and schema.misunderstandings(repaired)
     if broken:
         raise refusal(broken)
+    if zone is not UTC:
+        _give_zone(repaired, schema.source, zone)
     return repaired
+
+
+def _give_zone(
+    value: dict[str, Any], rules: Mapping[str, Any], zone: tzinfo
+) -> None:
+    """
+    Say in what zone the times of an object are that do not.
+    """
+    for name, rule in rules.get("properties", {}).items():
+        inner = value.get(name)
+        if rule.get("format") == "date-time" and isinstance(inner, str):
+            value[name] = in_zone(inner, zone)
+        elif isinstance(inner, dict):
+            _give_zone(inner, rule, zone)
+        elif isinstance(inner, list):
+            for item in inner:
+                if isinstance(item, dict):
+                    _give_zone(item, rule.get("items", {}), zone)
 
 
 def _copy(payload: Payload) -> dict[str, Any]:
@@ -147,6 +177,8 @@ def _read_as(kind: str | None, value: Any) -> Any:
 
     >>> _read_as("integer", " 1 "), _read_as("integer", 2.0)
     (1, 2)
+    >>> _read_as("integer", 1e300) == 2**63 - 1
+    True
     >>> _read_as("string", 0.5), _read_as("integer", "x")
     ('0.5', None)
     """
@@ -154,7 +186,7 @@ def _read_as(kind: str | None, value: Any) -> Any:
         match kind, value:
             case "integer", str() | float():
                 number = float(value)
-                return int(number) if number.is_integer() else None
+                return _bounded(number) if number.is_integer() else None
             case "number", str():
                 return float(value)
             case "string", bool():
@@ -168,6 +200,14 @@ def _read_as(kind: str | None, value: Any) -> Any:
     except (ValueError, OverflowError):
         pass
     return None
+
+
+def _bounded(number: float) -> int:
+    """
+    A whole number that can be written again: JSON's readers take larger ones
+    than its writers.
+    """
+    return max(-_LARGEST, min(int(number), _LARGEST))
 
 
 def read_texts(

@@ -1,5 +1,6 @@
 """
-The official JSON Schema of each action, compiled once.
+The official JSON Schema of each action, compiled once; for 1.2 and 1.5, which
+have none, what their definitions for SOAP say.
 
 >>> request = REQUESTS[Version.V16, "Authorize"]
 >>> request.is_valid({"idTag": "A1"})
@@ -11,7 +12,6 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.resources import files
 from itertools import islice
 from typing import Any
@@ -23,6 +23,7 @@ from attrs import frozen
 from ..errors import CallFailed, ErrorCode
 from .actions import FROM_STATION, TO_STATION
 from .messages import Payload
+from .older_schemas import older_schema
 from .versions import Version
 
 
@@ -173,111 +174,27 @@ def _shorten(message: str) -> str:
 
 #: The folder of the C{ocpp} distribution that holds a version's schemas, and
 #: how the file of a request is called.
-_FOLDERS = {
-    Version.V12: ("v16", ""),
-    Version.V15: ("v16", ""),
-    Version.V16: ("v16", ""),
-}
-
-_OCCUPIED = ["Available", "Occupied", "Faulted", "Unavailable"]
-_ERRORS_12 = [
-    *("ConnectorLockFailure", "HighTemperature", "Mode3Error", "NoError"),
-    *("PowerMeterFailure", "PowerSwitchFailure", "ReaderFailure"),
-    "ResetFailure",
-]
-_ERRORS_15 = [
-    *_ERRORS_12,
-    *("GroundFailure", "OverCurrentFailure", "UnderVoltage", "WeakSignal"),
-    "OtherError",
-]
+_FOLDERS = {Version.V16: ("v16", ""), Version.V201: ("v201", "Request")}
 
 
-def _member(name: str, **changes: Any) -> dict[str, Any]:
-    return {"properties": {name: changes}}
-
-
-def _without(*names: str) -> dict[str, Any]:
-    return {"properties": dict.fromkeys(names)}
-
-
-_UNTIL_16 = {
-    "ChangeConfigurationResponse": _member(
-        "status", enum=["Accepted", "Rejected", "NotSupported"]
-    ),
-    "RemoteStartTransaction": _without("chargingProfile"),
-    "UnlockConnectorResponse": _member(
-        "status", enum=["Accepted", "Rejected"]
-    ),
-}
-
-#: Where the vocabulary of 1.2 and 1.5 differs from that of 1.6, in which we
-#: read and write them: a merge patch (RFC 7396) for the schema of 1.6.
-_PATCHES: Mapping[tuple[Version, str], Mapping[str, Any]] = {
-    **{
-        (version, name): patch
-        for version in (Version.V12, Version.V15)
-        for name, patch in _UNTIL_16.items()
-    },
-    (Version.V12, "StatusNotification"): {
-        "properties": {
-            "status": {"enum": _OCCUPIED},
-            "errorCode": {"enum": _ERRORS_12},
-            **dict.fromkeys(
-                ["info", "timestamp", "vendorId", "vendorErrorCode"]
-            ),
-        }
-    },
-    (Version.V12, "StartTransaction"): _without("reservationId"),
-    (Version.V12, "StopTransaction"): _without("reason", "transactionData"),
-    (Version.V12, "MeterValues"): _without("transactionId"),
-    (Version.V15, "StatusNotification"): {
-        "properties": {
-            "status": {"enum": [*_OCCUPIED, "Reserved"]},
-            "errorCode": {"enum": _ERRORS_15},
-            "info": {"maxLength": None},
-            "vendorId": {"maxLength": None},
-            "vendorErrorCode": {"maxLength": None},
-        }
-    },
-    (Version.V15, "StopTransaction"): _without("reason"),
-    (Version.V15, "SendLocalList"): _member("hash", type="string"),
-    (Version.V15, "SendLocalListResponse"): {
-        "properties": {
-            "hash": {"type": "string"},
-            "status": {
-                "enum": [
-                    *("Accepted", "Failed", "HashError", "NotSupported"),
-                    "VersionMismatch",
-                ]
-            },
-        }
-    },
-}
-
-
-def _patched(target: Any, patch: Any) -> Any:
+def official(version: Version, action: str, kind: str) -> dict[str, Any]:
     """
-    >>> _patched({"a": {"b": 1, "c": 2}}, {"a": {"b": None, "d": 3}})
-    {'a': {'c': 2, 'd': 3}}
+    The standard's schema as it was published; of 1.2 and 1.5, for which none
+    was, the one that their definitions make.
+
+    @param kind: C{Request} or C{Response}.
     """
-    if not isinstance(patch, Mapping):
-        return patch
-    patched = dict(target) if isinstance(target, Mapping) else {}
-    for name, change in patch.items():
-        if change is None:
-            patched.pop(name, None)
-        else:
-            patched[name] = _patched(patched.get(name), change)
-    return patched
+    if version not in _FOLDERS:
+        return older_schema(version, f"{action}{kind}")
+    folder, request = _FOLDERS[version]
+    name = f"{action}{kind if kind == 'Response' else request}.json"
+    path = files("ocpp") / folder / "schemas" / name
+    source: dict[str, Any] = orjson.loads(path.read_text("utf-8-sig"))
+    return source
 
 
 def _load(version: Version, action: str, suffix: str) -> Schema:
-    folder, request = _FOLDERS[version]
-    name = f"{action}{suffix or request}.json"
-    path = files("ocpp") / folder / "schemas" / name
-    source = orjson.loads(path.read_text("utf-8-sig"))
-    patch = _PATCHES.get((version, f"{action}{suffix}"), {})
-    return Schema(_patched(source, patch))
+    return Schema(official(version, action, suffix))
 
 
 _ACTIONS = {
@@ -288,7 +205,7 @@ _ACTIONS = {
 }
 
 #: The schema of each request, by version and action.
-REQUESTS = {key: _load(*key, "") for key in _ACTIONS}
+REQUESTS = {key: _load(*key, "Request") for key in _ACTIONS}
 
 #: The schema of each answer, by version and action.
 RESPONSES = {key: _load(*key, "Response") for key in _ACTIONS}

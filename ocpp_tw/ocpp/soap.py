@@ -40,6 +40,15 @@ ENVELOPE_11 = "http://schemas.xmlsoap.org/soap/envelope/"
 ADDRESSING = "http://www.w3.org/2005/08/addressing"
 ANONYMOUS = f"{ADDRESSING}/anonymous"
 
+#: The addresses of nobody: the answer is to go where the request came from,
+#: or nowhere.
+_NOBODY = {
+    "",
+    ANONYMOUS,
+    f"{ADDRESSING}/none",
+    "http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous",
+}
+
 CONTENT_TYPE = "application/soap+xml; charset=utf-8"
 
 _XML = "http://www.w3.org/XML/1998/namespace"
@@ -91,6 +100,9 @@ _FAULTS: Mapping[str, tuple[str, str]] = {
     ErrorCode.PROPERTY_CONSTRAINT_VIOLATION: ("Sender", "ProtocolError"),
     ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION: ("Sender", "ProtocolError"),
     ErrorCode.TYPE_CONSTRAINT_VIOLATION: ("Sender", "ProtocolError"),
+    # What a backend that writes envelopes itself may have answered with.
+    "IdentityMismatch": ("Sender", "IdentityMismatch"),
+    "UrlFormationError": ("Sender", "UrlFormationError"),
 }
 _OTHERWISE = ("Receiver", "InternalError")
 
@@ -168,6 +180,8 @@ def parse(data: bytes, charset: str | None = None) -> Envelope:
 
 
 def _document(data: bytes, charset: str | None) -> Element:
+    # Before a declaration there must be none, and some stations send one.
+    data = data.lstrip(b" \t\r\n")
     try:
         root = etree.fromstring(data, _parser(data, charset))
     except (etree.XMLSyntaxError, ValueError, LookupError) as e:
@@ -186,15 +200,23 @@ def _parser(data: bytes, charset: str | None) -> etree.XMLParser:
         b"\xff\xfe",
         b"\xfe\xff",
     )
-    return etree.XMLParser(
-        encoding=None if says_itself else charset,
-        resolve_entities=False,
-        load_dtd=False,
-        no_network=True,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
+    try:
+        return etree.XMLParser(
+            encoding=None if says_itself else charset, **_CAREFUL
+        )
+    except LookupError:
+        # A charset that nobody knows says nothing.
+        return etree.XMLParser(**_CAREFUL)
+
+
+_CAREFUL: Mapping[str, Any] = {
+    "resolve_entities": False,
+    "load_dtd": False,
+    "no_network": True,
+    "huge_tree": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
 
 
 def _envelope(body: Element, header: Element | None) -> Envelope:
@@ -223,6 +245,13 @@ def _envelope(body: Element, header: Element | None) -> Envelope:
 _HEADERS = {"chargeBoxIdentity", "MessageID", "RelatesTo", "To", "Action"}
 _ENDPOINTS = {"From", "ReplyTo", "FaultTo"}
 
+#: For whom a header may be that we must understand (SOAP 1.2, section 2.2).
+_OUR_ROLES = {
+    "",
+    f"{ENVELOPE}/role/next",
+    f"{ENVELOPE}/role/ultimateReceiver",
+}
+
 
 def _keep(headers: dict[str, str], name: str, text: str) -> None:
     if headers.setdefault(name, text) != text:
@@ -236,15 +265,15 @@ def _trimmed(text: str | None) -> str:
 def _address(endpoint: Element) -> str:
     for child in endpoint:
         if etree.QName(child).localname == "Address":
-            return _trimmed(child.text)
+            address = _trimmed(child.text)
+            return "" if address in _NOBODY else address
     return ""
 
 
 def _must_be_understood(header: Element) -> bool:
-    return header.get(f"{{{ENVELOPE}}}mustUnderstand", "").strip() in (
-        "1",
-        "true",
-    )
+    must = header.get(f"{{{ENVELOPE}}}mustUnderstand", "").strip()
+    role = header.get(f"{{{ENVELOPE}}}role", "").strip()
+    return must in ("1", "true") and role in _OUR_ROLES
 
 
 def service_of(envelope: Envelope, name: str = CENTRAL_SYSTEM) -> Service:
@@ -335,6 +364,17 @@ def new_message_id() -> str:
     return f"urn:uuid:{uuid4()}"
 
 
+def check_operation(action: str, of: Service) -> None:
+    """
+    @raise BadRequest: the service has no such operation.
+    """
+    if action not in of.requests:
+        known = ", ".join(sorted(of.requests))
+        raise BadRequest(
+            f"OCPP {of.version} has no {action} over SOAP; it has: {known}"
+        )
+
+
 def write_call(
     call: Call, of: Service, identity: str, to: str, sender: str = ""
 ) -> bytes:
@@ -346,13 +386,8 @@ def write_call(
     @raise BadRequest: the version has no such action, or the payload has a
         character that cannot stand in XML.
     """
-    sequence = body_of(of).requests.get(call.action)
-    if sequence is None:
-        known = ", ".join(sorted(of.requests))
-        raise BadRequest(
-            f"OCPP {of.version} has no {call.action} over SOAP; it has: "
-            f"{known}"
-        )
+    check_operation(call.action, of)
+    sequence = body_of(of).requests[call.action]
     root, header, body = _new_envelope(of.namespace)
     try:
         identity_header = _add(header, f"{{{of.namespace}}}{_IDENTITY}")

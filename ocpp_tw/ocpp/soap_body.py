@@ -32,8 +32,8 @@ from attrs import define, frozen
 from lxml import etree
 
 from .messages import Payload
-from .soap_tables import RENAMED, RESPELLED, SAID_INSTEAD
-from .soap_types import Service, SpyneType, rows
+from .soap_tables import RENAMED, RESPELLED, SAID_INSTEAD, rows
+from .soap_types import Service, SpyneType
 from .spyne_compat import (
     Boolean,
     ComplexModel,
@@ -262,6 +262,14 @@ def _write_register(payload: Payload) -> Payload:
     return {**payload, "value": round(float(first["value"]))}
 
 
+def _read_values(payload: dict[str, Any]) -> dict[str, Any]:
+    """
+    1.2 and 1.5 may have none at all.
+    """
+    payload.setdefault("meterValue", [])
+    return payload
+
+
 def _read_transaction_data(payload: dict[str, Any]) -> dict[str, Any]:
     """
     1.5 has lists of meter values in its list.
@@ -288,6 +296,8 @@ _AS_IT_IS = Shape(_as_it_is, _as_it_is)
 
 _SHAPES = {
     (Version.V12, "MeterValue"): Shape(_read_register, _write_register),
+    (Version.V12, "MeterValuesRequest"): Shape(_read_values, _as_it_is),
+    (Version.V15, "MeterValuesRequest"): Shape(_read_values, _as_it_is),
     (Version.V15, "StopTransactionRequest"): Shape(
         _read_transaction_data, _write_transaction_data
     ),

@@ -8,6 +8,9 @@ written by their last digit: C{25} is 1.2 and 1.5.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from .versions import Version
 
 
@@ -283,7 +286,15 @@ RENAMED = """
 5   SendLocalListRequest localAuthorisationList localAuthorizationList
 """
 
-#: The same for values: versions, the type, the value, our value.
+#: The types that we have in another shape than a version, written as above.
+RESHAPED = """
+2   MeterValue : timestamp:dateTime sampledValue+:SampledValue
+2   SampledValue : value:string
+5   StopTransactionRequest : transactionId:int idTag?:IdToken
+    timestamp:dateTime meterStop:int transactionData*:MeterValue
+"""
+
+#: The same as RENAMED for values: versions, the type, the value, our value.
 RESPELLED = """
 5   UnitOfMeasure Amp A
 5   UnitOfMeasure Volt V
@@ -294,3 +305,32 @@ RESPELLED = """
 SAID_INSTEAD = """
 25  RegistrationStatus Pending Rejected
 """
+
+_MEMBER = re.compile(r"(@?)(\.|\w+)([?*+]?):(\w+)")
+
+
+def rows(table: str, version: Version) -> Iterator[list[str]]:
+    """
+    The rows of a table that are for this version, without the versions.
+
+    >>> list(rows("25 A x\\n6  A y\\n   z", Version.V16))
+    [['A', 'y', 'z']]
+    """
+    digit = version.value[-1]
+    for row in re.split(r"\n+(?=\d)", table.strip()):
+        versions, *words = row.split()
+        if digit in versions:
+            yield words
+
+
+def member(word: str) -> tuple[str, str, str, str]:
+    """
+    A member of a sequence, as it is listed.
+
+    >>> member("values*:MeterValue"), member("@unit?:Unit")
+    (('', 'values', '*', 'MeterValue'), ('@', 'unit', '?', 'Unit'))
+    """
+    match = _MEMBER.fullmatch(word)
+    assert match, word
+    at, name, sign, kind = match.groups()
+    return at, name, sign, kind

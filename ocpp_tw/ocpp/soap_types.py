@@ -4,15 +4,14 @@ The services of OCPP-S as Spyne types, made from L{soap_tables}.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from attrs import define, field
 
 from .actions import FROM_STATION, TO_STATION
-from .soap_tables import CENTRAL_SYSTEM, NAMESPACES, TYPES
+from .soap_tables import CENTRAL_SYSTEM, NAMESPACES, TYPES, member, rows
 from .spyne_compat import (
     AnyUri,
     Application,
@@ -50,22 +49,6 @@ _OCCURRENCES: Mapping[str, Mapping[str, Any]] = {
     "*": {"min_occurs": 0, "max_occurs": "unbounded"},
     "+": {"min_occurs": 1, "max_occurs": "unbounded"},
 }
-
-_MEMBER = re.compile(r"(@?)(\.|\w+)([?*+]?):(\w+)")
-
-
-def rows(table: str, version: Version) -> Iterator[list[str]]:
-    """
-    The rows of a table that are for this version, without the versions.
-
-    >>> list(rows("25 A x\\n6  A y\\n   z", Version.V16))
-    [['A', 'y', 'z']]
-    """
-    digit = version.value[-1]
-    for row in re.split(r"\n+(?=\d)", table.strip()):
-        versions, *words = row.split()
-        if digit in versions:
-            yield words
 
 
 @define
@@ -107,9 +90,7 @@ class _Types:
         )
 
     def _member(self, word: str) -> tuple[str, SpyneType]:
-        match = _MEMBER.fullmatch(word)
-        assert match, word
-        at, name, sign, kind = match.groups()
+        at, name, sign, kind = member(word)
         if name == ".":
             return "text", XmlData(self[kind])
         if at:

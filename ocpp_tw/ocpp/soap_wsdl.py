@@ -17,7 +17,7 @@ from .versions import Version
 _WSDL = "{http://schemas.xmlsoap.org/wsdl/}"
 _SOAP12 = "{http://schemas.xmlsoap.org/wsdl/soap12/}"
 _XSD = "{http://www.w3.org/2001/XMLSchema}"
-_ACTION = "{http://www.w3.org/2006/05/addressing/wsdl}Action"
+_ADDRESSING = "{http://www.w3.org/2006/05/addressing/wsdl}"
 
 #: Where the definition is made for, until somebody asks where he is.
 _HERE = "http://localhost/"
@@ -52,9 +52,36 @@ def _definition(of: Service) -> bytes:
     document = Wsdl11(of.application.interface)
     document.build_interface_document(_HERE)
     root = etree.fromstring(document.get_interface_document())
+    _name_as_the_standard(root, of.name)
     _declare_identity(root)
     _name_actions(root)
     return bytes(etree.tostring(root))
+
+
+def _name_as_the_standard(root: etree._Element, service_name: str) -> None:
+    """
+    Clients are made by the names of binding, port and types.
+    """
+    schema = root.find(f".//{_XSD}schema")
+    for element in schema.findall(f"{_XSD}element"):
+        name = element.get("name")
+        if name[0].isupper():
+            # Of a type that is no message.
+            schema.remove(element)
+        elif element.get("type") == f"tns:{name}":
+            # Of a request that is empty.
+            named = f"{name[0].upper()}{name[1:]}"
+            schema.find(f"{_XSD}complexType[@name='{name}']").set(
+                "name", named
+            )
+            element.set("type", f"tns:{named}")
+    binding, port = f"{service_name}Soap", f"{service_name}Soap12"
+    found = root.find(f"{_WSDL}binding")
+    found.set("name", binding)
+    found.insert(0, etree.Element(f"{_ADDRESSING}UsingAddressing"))
+    ports = root.find(f"{_WSDL}service/{_WSDL}port")
+    ports.set("name", port)
+    ports.set("binding", f"tns:{binding}")
 
 
 def _declare_identity(root: etree._Element) -> None:
@@ -89,8 +116,10 @@ def _name_actions(root: etree._Element) -> None:
     """
     for operation in root.iterfind(f"{_WSDL}portType/{_WSDL}operation"):
         name = operation.get("name")
-        operation.find(f"{_WSDL}input").set(_ACTION, f"/{name}")
-        operation.find(f"{_WSDL}output").set(_ACTION, f"/{name}Response")
+        operation.find(f"{_WSDL}input").set(f"{_ADDRESSING}Action", f"/{name}")
+        operation.find(f"{_WSDL}output").set(
+            f"{_ADDRESSING}Action", f"/{name}Response"
+        )
     for operation in root.iterfind(f"{_WSDL}binding/{_WSDL}operation"):
         action = f"/{operation.get('name')}"
         operation.find(f"{_SOAP12}operation").set("soapAction", action)

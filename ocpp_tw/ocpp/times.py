@@ -12,7 +12,8 @@ True
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo
 
 
 _FRACTION = re.compile(r"[.,](\d+)")
@@ -40,6 +41,36 @@ def parse_time(text: object) -> float | None:
         return _timestamp(text)
     except (ValueError, OverflowError):
         return None
+
+
+def zone_of(name: str) -> tzinfo:
+    """
+    UTC, or one of the time zone database, by its name.
+
+    @raise ValueError: there is no such zone.
+    """
+    try:
+        return UTC if name == "UTC" else ZoneInfo(name)
+    except (KeyError, OSError):
+        raise ValueError(f"there is no time zone {name!r:.60}") from None
+
+
+def in_zone(text: str, zone: tzinfo) -> str:
+    """
+    A time with its zone: that one, if it names none.
+
+    >>> in_zone("2026-07-01 10:00:00", ZoneInfo("Europe/Berlin"))
+    '2026-07-01 10:00:00+02:00'
+    >>> in_zone("2026-07-01T10:00:00Z", ZoneInfo("Europe/Berlin"))
+    '2026-07-01T10:00:00Z'
+    """
+    seconds = parse_time(text)
+    there = parse_time(text.strip() + "Z")
+    if seconds is None or there is None:
+        # It is no time, or names its zone.
+        return text
+    when = datetime.fromtimestamp(there, UTC).replace(tzinfo=zone)
+    return text.strip() + when.isoformat(timespec="seconds")[19:]
 
 
 def _timestamp(text: str) -> float:

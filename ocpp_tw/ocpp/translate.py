@@ -101,8 +101,12 @@ def _same(*paths: str) -> list[Member]:
     return [Member(path, path) for path in paths]
 
 
-def _token(old: str, new: str) -> list[Member | Made]:
-    return [Member(old, f"{new}.idToken"), Made(f"{new}.type", "Central")]
+def _token(old: str, new: str, kind: str) -> list[Member | Made]:
+    """
+    @param kind: of the token, which 1.x does not tell: C{ISO14443} where
+        somebody will hold a card before the station, C{Central} where not.
+    """
+    return [Member(old, f"{new}.idToken"), Made(f"{new}.type", kind)]
 
 
 _PURPOSES = {"ChargePointMaxProfile": "ChargingStationMaxProfile"}
@@ -203,7 +207,7 @@ COUNTERPARTS: Sequence[Counterpart] = (
         "RemoteStartTransaction",
         "RequestStartTransaction",
         [
-            *_token("idTag", "idToken"),
+            *_token("idTag", "idToken", "Central"),
             Member("connectorId", "evseId"),
             Made("remoteStartId"),
             *_under("chargingProfile", "chargingProfile", _PROFILE),
@@ -327,14 +331,16 @@ COUNTERPARTS: Sequence[Counterpart] = (
                 "localAuthorizationList",
                 kind="list",
                 members=[
-                    *_token("idTag", "idToken"),
+                    *_token("idTag", "idToken", "ISO14443"),
                     Member("idTagInfo.status", "idTokenInfo.status"),
                     Member(
                         "idTagInfo.expiryDate",
                         "idTokenInfo.cacheExpiryDateTime",
                     ),
                     *_token(
-                        "idTagInfo.parentIdTag", "idTokenInfo.groupIdToken"
+                        "idTagInfo.parentIdTag",
+                        "idTokenInfo.groupIdToken",
+                        "Central",
                     ),
                 ],
             ),
@@ -347,8 +353,8 @@ COUNTERPARTS: Sequence[Counterpart] = (
             Member("reservationId", "id"),
             Member("connectorId", "evseId", kind="station is 0"),
             Member("expiryDate", "expiryDateTime"),
-            *_token("idTag", "idToken"),
-            *_token("parentIdTag", "groupIdToken"),
+            *_token("idTag", "idToken", "ISO14443"),
+            *_token("parentIdTag", "groupIdToken", "Central"),
         ],
     ),
     Counterpart(
@@ -408,20 +414,25 @@ def translate(
     raise refusal
 
 
+#: The commands that some version calls otherwise than another.
+_NAMED = {name for one in COUNTERPARTS for name in (one.old, one.new)}
+
+#: What a station of any version could be asked.
+OPERATIONS = frozenset(_NAMED.union(*TO_STATION.values()))
+
+
 def is_named(action: str) -> bool:
     """
     Whether a command has that name in any version that calls it otherwise.
     """
-    return any(action in (c.old, c.new) for c in COUNTERPARTS)
+    return action in _NAMED
 
 
 def is_operation(action: str) -> bool:
     """
     Whether a station of any version could be asked that.
     """
-    return is_named(action) or any(
-        action in actions for actions in TO_STATION.values()
-    )
+    return action in OPERATIONS
 
 
 #: Other numbers after a restart: a station may remember those before.

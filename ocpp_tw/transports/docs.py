@@ -29,6 +29,7 @@ _PAGE = b"""<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>ocpp_tw REST API</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="swagger-ui.css">
 <div id="ui"></div>
 <script src="swagger-ui-bundle.js"></script>
@@ -84,7 +85,7 @@ class Docs(Resource):
         return super().getChild(path, request)
 
     def render_GET(self, request: IRequest) -> bytes:
-        request.redirect(b"/docs/")
+        request.redirect(b"docs/")
         return b""
 
     @cached_property

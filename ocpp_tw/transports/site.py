@@ -4,7 +4,7 @@ The tree of resources on our one port.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import orjson
@@ -23,6 +23,7 @@ from .proxies import Proxies
 from .rest import API
 from .soap import SoapResource, SoapRules, SoapStations
 from .soap_addresses import Allowed
+from .soap_post import Courier
 from .websocket import StationFactory, StationResource
 
 
@@ -177,15 +178,41 @@ class Figures(Resource):
         return NOT_DONE_YET
 
 
+class Pages(File):
+    """
+    A folder of web pages; nobody is shown what else lies there.
+    """
+
+    def getChild(self, path: bytes, request: IRequest) -> Any:
+        # No file has such a name, and asking for one is an error.
+        if b"\0" in path:
+            return self.childNotFound
+        return super().getChild(path, request)
+
+    def directoryListing(self) -> Any:
+        return self.childNotFound
+
+    def redirect(self, request: IRequest) -> bytes:
+        """
+        To the same with a slash, relative to wherever a proxy has us.
+        """
+        request.redirect(request.path.rpartition(b"/")[2] + b"/")
+        return b""
+
+
 class Root(Resource):
     """
     Stations by their upgrade to a WebSocket, operators by their path.
+
+    @ivar pages: the web pages, unless the host has pages of its own.
+    @ivar sites: the web pages by host, as browsers send it.
     """
 
-    def __init__(self, stations: StationResource, pages: IResource) -> None:
+    def __init__(self, stations: StationResource) -> None:
         super().__init__()
         self._stations = stations
-        self.pages = pages
+        self.pages: IResource = Resource()
+        self.sites: Mapping[str, IResource] = {}
 
     def getChildWithDefault(self, path: bytes, request: IRequest) -> Any:
         while not path and request.postpath:  # "//api" is "/api"
@@ -200,7 +227,9 @@ class Root(Resource):
             return self.children[path]
         # Modules of two versions must not meet in one page.
         request.setHeader("Cache-Control", "no-cache")
-        return self.pages.getChildWithDefault(path, request)
+        host = (request.getHeader("host") or "").lower()
+        pages = self.sites.get(host, self.pages)
+        return pages.getChildWithDefault(path, request)
 
 
 class Door(Site):
@@ -274,13 +303,12 @@ class Front:
             seconds that took.
         """
         self._router = router
+        self._reactor = reactor
         self.proxies = Proxies()
         self._stations = StationFactory(
             router, reactor, config.stations.message_size, self.proxies
         )
-        self._root = Root(
-            StationResource(self._stations), File(config.server.pages)
-        )
+        self._root = Root(StationResource(self._stations))
         self._api = API(router, reactor)
         self.emulators = self._api.emulators
         self._soap = SoapStations(router, reactor)
@@ -320,6 +348,12 @@ class Front:
         """
         self._api.about.workers = count
 
+    async def relayed(self, body: Any) -> Any:
+        """
+        Answer a message over SOAP that came to another worker.
+        """
+        return await self._soap.relayed(body)
+
     def show_metrics(self, text: Callable[[], Awaitable[bytes]]) -> None:
         """
         Show figures, in the format of Prometheus.
@@ -332,22 +366,29 @@ class Front:
         """
         stations = config.stations
         door = self._api.door.prepare(config)
+        courier = Courier(self._reactor, config.tls.client_ca)
 
         def replace() -> None:
             door()
             self._router.validation = stations.validation
             self._router.accept = stations.accept
+            self._router.time_zone = stations.time_zone
+            self._router.patience = stations.unanswered
             self._router.wants_certificate = bool(config.tls.client_ca)
             self.admission.rate = stations.admission
             self._router.default_version = Version(stations.default_version)
             self._stations.ping_interval = stations.ping_interval
             self._stations.call_timeout = stations.call_timeout
             self._soap.rules = _soap_rules(config)
+            self._soap.courier = courier
             self.site.timeOut = config.server.timeout
             self.proxies.use(
                 config.server.proxies, config.server.proxy_protocol
             )
-            self._root.pages = File(config.server.pages)
+            self._root.pages = Pages(config.server.pages)
+            self._root.sites = {
+                host: Pages(folder) for host, folder in config.sites.items()
+            }
             self._api.about.backend = config.backend.name
             self._api.about.configuration = config.shown
             self._api.hosts = _hosts(config)

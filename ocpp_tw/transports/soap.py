@@ -12,25 +12,28 @@ commanded at the address it gives in C{From}, or that an operator gave.
 
 from __future__ import annotations
 
+import re
 import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from email.message import Message
 from functools import lru_cache
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from lxml import etree
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from ..errors import CallFailed, StationNotConnected, TooManyCalls
+from ..errors import CallFailed, ErrorCode, StationNotConnected, TooManyCalls
 from ..fleet import Known
-from ..interfaces import ISeedSOAP
+from ..interfaces import ISeedSOAP, IStation
 from ..journal import Attempt
 from ..messagelog import Entry
 from ..ocpp.messages import Call, Payload
@@ -39,6 +42,7 @@ from ..ocpp.soap import (
     CONTENT_TYPE,
     Envelope,
     SoapFault,
+    check_operation,
     fault_of,
     internal_error,
     new_message_id,
@@ -54,8 +58,8 @@ from ..ocpp.soap_tables import CENTRAL_SYSTEM, CHARGE_POINT
 from ..ocpp.soap_types import Service, service
 from ..ocpp.soap_wsdl import wsdl
 from ..ocpp.versions import Version
-from ..router import Handshake, ILiveStation, Refused, Router
-from .soap_addresses import Allowed, Endpoint
+from ..router import Asking, Handshake, ILiveStation, Refused, Router
+from .soap_addresses import Allowed, Endpoint, host_of
 from .soap_post import Courier
 from .websocket import check_names, credentials
 
@@ -69,8 +73,14 @@ MOST_PENDING = 100
 #: How many stations may be here at once: each costs a message only.
 MOST_STATIONS = 20_000
 
+#: How long another worker has to answer a message, in seconds.
+RELAY_TIMEOUT = 60.0
+
 #: A station is not taken for gone before, in seconds.
 LEAST_SILENCE = 60.0
+
+#: What to do about a message that cannot be read.
+_REMEDY = "send SOAP 1.2 with a chargeBoxIdentity, as ?wsdl describes it"
 
 #: What a body may be; a browser sends these to nobody without asking first.
 _CONTENT_TYPES = {"application/soap+xml", "text/xml", "application/xml", ""}
@@ -97,12 +107,41 @@ class SoapRules:
     call_timeout: float = 30.0
 
 
+@frozen
+class Posted:
+    """
+    A message that was posted to us.
+
+    @ivar data: as it came.
+    @ivar address: where it came from.
+    @ivar our_address: where we were reached.
+    """
+
+    envelope: Envelope
+    data: bytes
+    charset: str | None
+    address: str
+    our_address: str
+
+    def as_body(self) -> list[Any]:
+        """
+        What another worker makes the same message of.
+        """
+        data = b64encode(self.data).decode()
+        return [data, self.charset, self.address, self.our_address]
+
+    @classmethod
+    def from_body(cls, body: Sequence[Any]) -> Posted:
+        encoded, charset, *addresses = body
+        data = b64decode(encoded)
+        return cls(parse(data, charset), data, charset, *addresses)
+
+
 @implementer(ILiveStation)
 class SoapStation:
     """
     One station that speaks SOAP, from its first message until it is silent.
 
-    @ivar interval: seconds between its heartbeats, as far as we know.
     @ivar endpoint: where it says that it is reached; None if it did not.
     @ivar our_address: where it reaches us.
     """
@@ -123,7 +162,6 @@ class SoapStation:
         self.version: Version = of.version
         self.account = handshake.account
         self.address = handshake.address
-        self.interval = 0.0
         self.last_seen = self.asked_at = stations.seconds()
         self._service = of
         self._stations = stations
@@ -139,31 +177,40 @@ class SoapStation:
 
     # Signs of life
 
-    def heard(self, address: str, envelope: Envelope, our: str) -> None:
+    async def hear(self, message: Posted) -> bytes:
         """
-        A message came from that address.
+        The envelope that answers a message.
+
+        @raise SoapFault: to answer with this fault instead.
         """
+        self._note_life(message)
+        return await self._answer_in_turn(message.envelope, message.data)
+
+    def _note_life(self, message: Posted) -> None:
         self.last_seen = self._stations.seconds()
-        self.address = self.known.address = address
-        self.our_address = our
-        given = Endpoint(envelope.sender, address) if envelope.sender else None
+        self.address = self.known.address = message.address
+        self.our_address = message.our_address
+        sender = message.envelope.sender
+        given = Endpoint(sender, message.address) if sender else None
         if given is not None and given != self.endpoint:
             self._note_endpoint(given)
             self.endpoint = given
+            self.known.reached_at = given.url
+            self._router.fleet.unsaved.add(self.identity)
         if self._watch is None:
             self._watch_for(self._patience())
 
     def _note_endpoint(self, new: Endpoint) -> None:
-        old = self.endpoint
-        if old is not None and old.url != new.url:
+        old = self.known.reached_at
+        if old and old != new.url:
             self.log.warn(
                 "{station}: it is reached at {new} now, not at {old}",
                 station=self,
                 new=new.url,
-                old=old.url,
+                old=old,
             )
         why_not = new.why_not(self._stations.rules.allow)
-        if why_not and (old is None or old.url != new.url):
+        if why_not and (self.endpoint is None or old != new.url):
             self.log.warn(
                 "{station}: it cannot be commanded: {why_not}",
                 station=self,
@@ -172,7 +219,7 @@ class SoapStation:
 
     def _patience(self) -> float:
         rules = self._stations.rules
-        interval = self.interval if self.interval > 0 else rules.interval
+        interval = self.known.heartbeat or rules.interval
         return max(LEAST_SILENCE, rules.heartbeats * interval)
 
     def _watch_for(self, seconds: float) -> None:
@@ -183,7 +230,8 @@ class SoapStation:
         """
         We know its interval now.
         """
-        self.interval = interval
+        self.known.heartbeat = interval or None
+        self._router.fleet.unsaved.add(self.identity)
         if self._watch is not None:
             self._watch.reset(self._patience())
 
@@ -202,15 +250,11 @@ class SoapStation:
 
     # Its messages
 
-    async def answer(self, envelope: Envelope, frame: bytes) -> bytes:
-        """
-        The envelope that answers one of its.
-
-        @raise SoapFault: to answer with this fault instead.
-        """
+    async def _answer_in_turn(self, envelope: Envelope, frame: bytes) -> bytes:
         try:
             call = read_call(envelope, self._service)
             call.size = len(frame)
+            self._check_address(envelope.sender)
         except SoapFault as fault:
             now = self._stations.seconds()
             nothing = Call("", "", {})
@@ -230,16 +274,7 @@ class SoapStation:
         reply, error = b"", None
         self.asked_at = self._stations.seconds()
         try:
-            theirs = self._envelopes()
-            if theirs is not None:
-                text = await theirs.parse_xml(_as_text(frame))
-                reply = text.encode()
-                return reply
-            payload = self._router.answer(self, call)
-            if isinstance(payload, Deferred):
-                payload = await payload
-            self._learn(call, payload)
-            reply = write_answer(call, payload, self._service, envelope)
+            reply = await self._reply(call, envelope, frame)
             return reply
         except Exception as e:
             fault = self._fault(call, e)
@@ -247,6 +282,40 @@ class SoapStation:
             raise fault from None
         finally:
             self._note_answered(call, frame, reply, error)
+
+    async def _reply(
+        self, call: Call, envelope: Envelope, frame: bytes
+    ) -> bytes:
+        theirs = self._envelopes()
+        if theirs is None:
+            payload = await self._payload(call)
+            return write_answer(call, payload, self._service, envelope)
+        elsewhere = _Elsewhere(theirs, frame, self._service)
+        payload = await self._payload(call, elsewhere.answer)
+        # We may have answered without asking.
+        return elsewhere.reply or write_answer(
+            call, payload, self._service, envelope
+        )
+
+    async def _payload(self, call: Call, ask: Asking | None = None) -> Payload:
+        payload = self._router.answer(self, call, ask)
+        if isinstance(payload, Deferred):
+            payload = await payload
+        self._learn(call, payload)
+        return payload
+
+    def _check_address(self, url: str) -> None:
+        """
+        @raise SoapFault: it is no URL, and validation is strict.
+        """
+        if url and host_of(url) is None:
+            mode = self.known.settings.validation or self._router.validation
+            if mode == "strict":
+                raise SoapFault(
+                    "Sender",
+                    "UrlFormationError",
+                    f"From: {url!r:.200} is no address of http or https",
+                )
 
     def _envelopes(self) -> ISeedSOAP | None:
         """
@@ -350,6 +419,7 @@ class SoapStation:
     ) -> bytes:
         if theirs is None:
             return write_call(call, of, self.identity, url, self.our_address)
+        check_operation(call.action, of)
         header = {
             "chargeBoxIdentity": self.identity,
             "Action": call.action,
@@ -397,6 +467,56 @@ class SoapStation:
                 self._expect_every(float(value[:9]))
 
 
+class _Elsewhere:
+    """
+    Leaves an envelope to a backend that answers it with another.
+
+    @ivar reply: its envelope, once it has answered.
+    """
+
+    log = Logger()
+
+    def __init__(self, theirs: ISeedSOAP, frame: bytes, of: Service) -> None:
+        self._theirs = theirs
+        self._frame = frame
+        self._of = of
+        self.reply = b""
+
+    async def answer(self, station: IStation, call: Call) -> Payload:
+        """
+        The payload in its envelope, as a backend's answer.
+
+        @raise CallFailed: it answered with a fault, or with nonsense.
+        """
+        text = await self._theirs.parse_xml(_as_text(self._frame))
+        reply = text.encode()
+        try:
+            # Whatever it says of other messages: it is the answer to this.
+            envelope = evolve(parse(reply), headers={})
+            payload = read_answer(envelope, self._of, call)
+        except SoapFault as fault:
+            self.log.error(
+                "{station}: the backend's envelope: {reason}",
+                station=station,
+                reason=fault.reason,
+            )
+            raise CallFailed(ErrorCode.INTERNAL_ERROR) from None
+        self.reply = reply
+        return payload
+
+
+def _relayed(answer: Any) -> tuple[int, bytes] | None:
+    return answer and (answer[0], answer[1].encode())
+
+
+def _not_relayed(failure: Failure) -> None:
+    """
+    @raise SoapFault: it is not known whether it was answered.
+    """
+    if not failure.check(StationNotConnected):
+        raise SoapFault("Receiver", "InternalError", "try again", 503)
+
+
 class SoapStations:
     """
     The stations that speak SOAP and are here now.
@@ -418,22 +538,65 @@ class SoapStations:
         self.courier = courier or Courier(reactor)
         self._here: dict[str, SoapStation] = {}
 
-    def station(self, handshake: Handshake, of: Service) -> SoapStation:
+    def admit(self, handshake: Handshake) -> None:
         """
-        The station that a message came from.
-
-        @raise Refused: it may not connect.
+        @raise Refused: the station may not connect.
         """
         self.router.admit(handshake)
-        station = self._here.get(handshake.identity)
-        if station is not None and station.version is of.version:
-            return station
-        if len(self._here) >= MOST_STATIONS:
+        is_new = handshake.identity not in self._here
+        if is_new and len(self._here) >= MOST_STATIONS:
             raise Refused(
                 503,
                 f"there are {MOST_STATIONS} stations already",
                 "find out who sends messages under so many names",
             )
+
+    def relay(
+        self, identity: str, of: Service, message: Posted
+    ) -> Deferred[tuple[int, bytes] | None] | None:
+        """
+        Let the worker answer a message that has its station: each message
+        may come by a connection of its own, to any worker.
+
+        @return: None where we have it, or nobody.
+        """
+        if self.router.neighbours is None or identity in self._here:
+            return None
+        known = self.router.fleet.get(identity)
+        if known is None or known.protocol != SoapStation.protocol:
+            return None
+        relay = getattr(known.station, "relay", None)
+        if relay is None:
+            return None
+        body = [identity, of.version, *message.as_body()]
+        asking: Deferred[Any] = relay("soap", body, RELAY_TIMEOUT)
+        return asking.addCallbacks(_relayed, _not_relayed)
+
+    async def relayed(self, body: Any) -> tuple[int, str] | None:
+        """
+        Answer a message that another worker has got.
+
+        @return: the status of HTTP, and the envelope; None where we do not
+            have the station any more.
+        """
+        identity, version, *rest = body
+        station = self._here.get(identity)
+        if station is None or station.version != version:
+            return None
+        message = Posted.from_body(rest)
+        try:
+            reply = await station.hear(message)
+            return 200, reply.decode()
+        except SoapFault as fault:
+            return fault.status, write_fault(fault, message.envelope).decode()
+
+    def station(self, handshake: Handshake, of: Service) -> SoapStation:
+        """
+        The station that a message came from.
+        """
+        station = self._here.get(handshake.identity)
+        if station is not None and station.version is of.version:
+            return station
         station = SoapStation(handshake, of, self)
         self._here[station.identity] = station
         self.router.connected(station)
@@ -504,6 +667,7 @@ class SoapResource(Resource):
         try:
             data, charset = self._message(request)
         except _NoMessage as e:
+            self._note_attempt(request, e)
             return _plain(request, e.status, str(e))
         gone: list[object] = []
         request.notifyFinish().addErrback(gone.append)
@@ -527,13 +691,13 @@ class SoapResource(Resource):
 
         @raise _NoMessage: it is too large, or something else.
         """
-        media_type, charset = _media_type(request.getHeader("content-type"))
+        media_type, charset = _media_type(_header(request, b"content-type"))
         if media_type not in _CONTENT_TYPES:
             raise _NoMessage(415, f"send {CONTENT_TYPE}")
         most = self._stations.rules.message_size
         assert request.content is not None
         data = request.content.read(most + 1)
-        encoding = (request.getHeader("content-encoding") or "").lower()
+        encoding = _header(request, b"content-encoding").lower()
         if encoding in ("gzip", "x-gzip", "deflate"):
             data = _inflated(data, most + 1)
         elif encoding not in ("", "identity"):
@@ -545,39 +709,61 @@ class SoapResource(Resource):
     async def _answer(
         self, request: Request, data: bytes, charset: str | None
     ) -> tuple[int, bytes]:
-        envelope = None
+        envelope = station = None
         try:
             envelope = parse(data, charset)
             of = service_of(envelope)
-            handshake = _handshake(request, envelope)
-            station = self._admitted(request, handshake, of)
-            station.heard(handshake.address, envelope, _url_of(request))
-            return 200, await station.answer(envelope, data)
+            handshake = self._admitted(request, envelope)
+            message = Posted(
+                envelope, data, charset, handshake.address, _url_of(request)
+            )
+            relaying = self._stations.relay(handshake.identity, of, message)
+            relayed = relaying and await relaying
+            if relayed:
+                return relayed
+            station = self._stations.station(handshake, of)
+            return 200, await station.hear(message)
         except SoapFault as fault:
+            if station is None:
+                self._note_attempt(request, fault, envelope)
             return fault.status, write_fault(fault, envelope)
         except Exception:
             self.log.failure("while answering a message")
             return 500, write_fault(internal_error(), envelope)
 
-    def _admitted(
-        self, request: Request, handshake: Handshake, of: Service
-    ) -> SoapStation:
+    def _admitted(self, request: Request, envelope: Envelope) -> Handshake:
+        """
+        @raise SoapFault: the station may not connect.
+        """
+        handshake = _handshake(request, envelope)
         try:
             check_names(handshake.identity)
-            return self._stations.station(handshake, of)
+            self._stations.admit(handshake)
         except Refused as e:
-            self._stations.router.refused(
-                Attempt(
-                    time=self._stations.seconds(),
-                    address=handshake.address,
-                    path=request.path.decode("latin-1")[:500],
-                    offered=f"SOAP {of.version}",
-                    status=e.status,
-                    reason=e.reason,
-                    remedy=e.remedy,
-                )
+            raise _fault_of_refusal(e) from e
+        return handshake
+
+    def _note_attempt(
+        self,
+        request: Request,
+        why: SoapFault | _NoMessage,
+        envelope: Envelope | None = None,
+    ) -> None:
+        """
+        A message came that nobody's name can be put to.
+        """
+        namespace = envelope.namespace if envelope is not None else ""
+        self._stations.router.refused(
+            Attempt(
+                time=self._stations.seconds(),
+                address=_address_of(request),
+                path=request.path.decode("latin-1")[:500],
+                offered=f"SOAP {namespace}".strip()[:200],
+                status=why.status,
+                reason=str(why),
+                remedy=getattr(why.__cause__, "remedy", _REMEDY),
             )
-            raise _fault_of_refusal(e) from None
+        )
 
 
 def _as_text(frame: bytes) -> str:
@@ -612,7 +798,7 @@ def _handshake(request: Request, envelope: Envelope) -> Handshake:
         raise SoapFault(
             "Sender", "IdentityMismatch", "there is no chargeBoxIdentity"
         )
-    username, password = credentials(request.getHeader("authorization") or "")
+    username, password = credentials(_header(request, b"authorization"))
     transport = getattr(request.channel, "transport", None)
     certificate = getattr(transport, "getPeerCertificate", lambda: None)
     return Handshake(
@@ -637,17 +823,30 @@ def _url_of(request: Request) -> str:
     Where we were reached, without the query.
     """
     scheme = "https" if request.isSecure() else "http"
-    host = (request.getHeader("host") or "localhost")[:255]
+    host = _header(request, b"host")
+    if not _HOST.fullmatch(host):
+        host = "localhost"
     path = request.path.decode("latin-1")[:500]
     return f"{scheme}://{host}{path}"
 
 
+#: A host, and perhaps a port.
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
+
+
+def _header(request: Request, name: bytes) -> str:
+    """
+    A header of any octets; '' where there is none.
+    """
+    return (request.getHeader(name) or b"").decode("latin-1")
+
+
 @lru_cache(64)
-def _media_type(header: str | None) -> tuple[str, str | None]:
+def _media_type(header: str) -> tuple[str, str | None]:
     """
     >>> _media_type('Text/XML;charset="UTF-8"; action="/Heartbeat"')
     ('text/xml', 'utf-8')
-    >>> _media_type(None)
+    >>> _media_type("")
     ('', None)
     """
     if not header:

@@ -65,13 +65,16 @@ class Allowed:
         >>> Allowed.read(["sender", "10.0.0.0/8", "*.example.com"]).sender
         True
         """
-        networks, names = [], []
+        sender, networks, names = False, [], []
         for word in words:
+            if word == "sender":
+                sender = True
+                continue
             try:
                 networks.append(ip_network(word))
             except ValueError:
                 names.append(word)
-        return cls("sender" in names, tuple(networks), tuple(names))
+        return cls(sender, tuple(networks), tuple(names))
 
     def __contains__(self, place: tuple[str, str]) -> bool:
         """

@@ -4,13 +4,19 @@ Posts an envelope to a station, and waits for what comes back.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import TimeoutError
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, ResponseDone
+from twisted.web.client import (
+    Agent,
+    BrowserLikePolicyForHTTPS,
+    ResponseDone,
+)
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
@@ -31,9 +37,16 @@ class Courier:
     Posts to stations; follows no redirection, and keeps no connection.
     """
 
-    def __init__(self, reactor: Any, agent: IAgent | None = None) -> None:
+    def __init__(self, reactor: Any, authority: str = "") -> None:
+        """
+        @param authority: the file with who signs the certificates of
+            stations; if empty, whom the system trusts.
+        """
         self._clock = reactor
-        self._agent = agent or Agent(reactor, connectTimeout=CONNECT_TIMEOUT)
+        trusted = _trusted(authority) if authority else None
+        self._agent: IAgent = Agent(
+            reactor, BrowserLikePolicyForHTTPS(trusted), CONNECT_TIMEOUT
+        )
 
     async def post(
         self, url: str, envelope: bytes, action: str, timeout: float
@@ -75,6 +88,11 @@ class Courier:
                 "GenericError", f"HTTP status {response.code}: not followed"
             )
         return response.code, await _content(response)
+
+
+def _trusted(authority: str) -> Any:
+    pem = Path(authority).read_bytes()
+    return trustRootFromCertificates([Certificate.loadPEM(pem)])
 
 
 def _in_words(error: Exception) -> str:

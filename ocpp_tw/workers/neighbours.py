@@ -63,6 +63,14 @@ class Remote:
         )
         return answer
 
+    def relay(self, what: str, body: Any, timeout: float) -> Deferred[Any]:
+        """
+        Ask the worker that has it, in the name of the station.
+
+        @raise StationNotConnected: it has gone.
+        """
+        return self._neighbours.ask(self.worker, what, body, timeout)
+
     def close(self, code: int, reason: str) -> None:
         body = [self.identity, code, reason]
         self._neighbours.tell("close", body, self.worker)

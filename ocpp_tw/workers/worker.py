@@ -117,6 +117,7 @@ class Worker(CentralSystem):
         self.metrics.number = self._number
         self.metrics.gather = partial(others.gather, "figures")
         others.answers["figures"] = self._figures
+        others.answers["soap"] = self.front.relayed
         self.front.count_workers(lambda: len(others.others) + 1)
         self.front.offer_reload(
             partial(others.ask, MASTER, "reload", None, HASTE)

@@ -13,7 +13,12 @@ from twisted.logger import LogEvent, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from ocpp_tw.backends.embedded import EmbeddedBackend, make_backend
+from ocpp_tw.backends.embedded import (
+    EmbeddedBackend,
+    backend as embedded_backend,
+    make_backend,
+    transactions,
+)
 from ocpp_tw.backends.embedded.schema import MIGRATIONS
 from ocpp_tw.database import Database
 from ocpp_tw.errors import BadConfig, CallFailed
@@ -119,6 +124,57 @@ class AnswerTests(World, SynchronousTestCase):
         page = self.wait(self.backend.station_events(10))
         self.assertEqual(page.items, [])
 
+    def test_meter_values_are_forgotten(self) -> None:
+        """
+        Meter values older than the configured days are forgotten, however
+        many; those that are not, and transactions, are kept.
+        """
+        self.patch(embedded_backend, "PRUNED_IN_MEMORY", 2)
+        self.settings = {"path": ":memory:", "meter_values_days": 2}
+        self.backend = self.start_backend()
+        number = self.start()
+        for second in range(5):
+            self.measure(1000 + second, second, number)
+        self.clock.advance(86400)
+        self.measure(2000, 86400, number)
+        self.clock.advance(86401)
+        self.assertEqual(self.values(number), ["2000"])
+        self.assertTrue(self.transaction(number)["active"])
+
+    def test_memory_is_bounded(self) -> None:
+        """
+        In memory only so many samples and transactions are kept, the newest.
+        """
+        self.patch(embedded_backend, "PRUNED_IN_MEMORY", 2)
+        bounds = {"events": 1, "readings": 3, "transactions": 2}
+        self.patch(embedded_backend, "MOST_IN_MEMORY", bounds)
+        self.backend = self.start_backend()
+        for _ in range(3):
+            self.ask("BootNotification", {})
+        numbers = [self.start(second) for second in range(5)]
+        for second in range(9):
+            self.measure(1000 + second, 10 + second, numbers[-1])
+        self.clock.advance(5)
+        self.assertEqual(self.transactions(), numbers[:-3:-1])
+        events = self.wait(self.backend.station_events(10)).items
+        self.assertEqual(len(events), 1)
+        self.assertEqual(self.values(numbers[-1]), ["1006", "1007", "1008"])
+        self.assertEqual(self.start(60), numbers[-1] + 1)
+
+    def test_file_is_not(self) -> None:
+        """
+        In a file all of them are kept for ever, if nothing is configured.
+        """
+        bounds = {"events": 0, "readings": 0, "transactions": 0}
+        self.patch(embedded_backend, "MOST_IN_MEMORY", bounds)
+        self.settings = {"path": self.mktemp()}
+        self.backend = self.start_backend()
+        number = self.start()
+        self.measure(1001, 1, number)
+        self.clock.pump([3600] * 3)
+        self.clock.advance(3650 * 86400)
+        self.assertEqual(self.values(number), ["1001"])
+
     def test_settings(self) -> None:
         """
         The interval is what the operator sets; nonsense is refused.
@@ -210,6 +266,60 @@ class LogTests(World, SynchronousTestCase):
         with capturedLogs() as events:
             self.stop(4711)
         self.assertIn("no transaction 4711", self.told(events))
+
+
+class BugTests(World, SynchronousTestCase):
+    """
+    What happens to messages while a rule of ours is broken.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.number = self.start()
+
+    def test_kept_aside(self) -> None:
+        """
+        Samples and stops that a bug kept from being understood are kept
+        aside and acknowledged: the station would send them for ever.
+        """
+
+        def broken(db: Any, **message: Any) -> None:
+            db.execute("UPDATE transactions SET energy = 1")
+            raise ZeroDivisionError("secret")
+
+        self.patch(transactions, "measured", broken)
+        self.patch(transactions, "stop", broken)
+        self.measure(1, 60, 4711)
+        self.assertEqual(self.stop(self.number), {})
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        found = self.transaction(self.number)
+        self.assertTrue(found["active"])
+        [kept] = found["keptAside"]
+        self.assertEqual(kept["action"], "StopTransaction")
+        self.assertEqual(kept["reason"], "a bug in the rules")
+        self.assertIn('"meterStop":2000', kept["payload"])
+        rows = self.wait(
+            self.backend.database.read(
+                lambda db: db.execute(
+                    "SELECT action, transaction_id FROM kept_aside ORDER BY id"
+                ).fetchall()
+            )
+        )
+        self.assertEqual(rows[0], ("MeterValues", 4711))
+
+    def test_start(self) -> None:
+        """
+        A start is asked for again: there is no id to answer it with.
+        """
+
+        def broken(db: Any, **message: Any) -> None:
+            raise ZeroDivisionError("secret")
+
+        self.patch(transactions, "start", broken)
+        error = self.assertRaises(CallFailed, self.start, 60)
+        self.assertEqual(error.code, "InternalError")
+        self.assertNotIn("secret", error.description)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 
 class DurableTests(World, SynchronousTestCase):

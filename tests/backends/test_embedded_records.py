@@ -179,6 +179,32 @@ class IdTagTests(World, SynchronousTestCase):
             with self.assertRaises(BadRequest):
                 self.put(name)
 
+    def test_pattern(self) -> None:
+        """
+        Where a pattern says so, a part of what the reader reads is the id
+        tag; what does not match is one as it is.
+        """
+        self.settings = {
+            "path": ":memory:",
+            "id_tag_pattern": "([0-9A-F]+)-KEBA",
+        }
+        self.backend = self.start_backend()
+        body = {"status": "Blocked"}
+        self.wait(self.backend.put_id_tag("04A2", body))
+        for tag, status in (
+            (" 04A2-KEBA ", "Blocked"),
+            ("04A2", "Blocked"),
+            ("04A3-KEBA", "Accepted"),
+            ("04A2-KEBA-2", "Accepted"),
+        ):
+            answer = self.ask("Authorize", {"idTag": tag})
+            self.assertEqual(answer["idTagInfo"]["status"], status, tag)
+        number = self.start(idTag="04A2-KEBA")
+        self.assertEqual(self.transaction(number)["idTag"], "04A2")
+        answer = self.stop(number, idTag="04A2-KEBA")
+        self.assertEqual(answer["idTagInfo"]["status"], "Blocked")
+        self.stop(4711)
+
     def test_list(self) -> None:
         """
         Id tags are listed by name, in pages, by part and by status.
@@ -288,6 +314,19 @@ class ReservationTests(World, SynchronousTestCase):
         number = self.start(1, idTag="a1")
         self.assertEqual(self.statuses(), [(7, "Used")])
         self.assertEqual(self.transaction(number)["reservationId"], 7)
+
+    def test_used_by_parent(self) -> None:
+        """
+        So does one whose id tag has the parent that the reservation names.
+        """
+        for tag, parent in (("B", "P"), ("C", "Q")):
+            body = {"status": "Accepted", "parentIdTag": parent}
+            self.wait(self.backend.put_id_tag(tag, body))
+        self.reserve(parentIdTag="p")
+        self.start(idTag="C")
+        self.assertEqual(self.statuses(), [(7, "Active")])
+        self.start(1, idTag="B")
+        self.assertEqual(self.statuses(), [(7, "Used")])
 
     def test_of_any_connector(self) -> None:
         """
@@ -409,6 +448,28 @@ class ProfileTests(World, SynchronousTestCase):
             ],
         )
         self.assertEqual(self.installed(identity="CP2"), [])
+
+    def test_sent_along(self) -> None:
+        """
+        A station that starts remotely installs the profile that came along,
+        until its transaction ends.
+        """
+        profile = {
+            "chargingProfileId": 1,
+            "stackLevel": 0,
+            "chargingProfilePurpose": "TxProfile",
+        }
+        order = {"idTag": "A1", "chargingProfile": profile}
+        for more, answer, installed in (
+            ({"connectorId": 1}, {"status": "Rejected"}, []),
+            ({}, ACCEPTED, []),
+            ({"connectorId": 1}, ACCEPTED, [1]),
+        ):
+            self.command("RemoteStartTransaction", {**order, **more}, answer)
+            self.assertEqual(self.installed(), installed)
+        self.command("RemoteStartTransaction", {"idTag": "A1"}, ACCEPTED)
+        self.stop(self.start())
+        self.assertEqual(self.installed(), [])
 
     def test_corrected(self) -> None:
         """

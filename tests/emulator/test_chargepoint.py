@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from ocpp_tw.emulator.chargepoint import Habits
 from ocpp_tw.emulator.config import ConnectorConfig
-from ocpp_tw.emulator.connector import Impossible
-from ocpp_tw.errors import CallFailed, ErrorCode
+from ocpp_tw.emulator.connector import TRANSITIONS, Impossible
+from ocpp_tw.errors import BadRequest, CallFailed, ErrorCode
 
 from .world import World, booted, charging
 
@@ -74,6 +74,41 @@ class BootTests(SynchronousTestCase):
         world.disconnect()
         world.connect()
         self.assertEqual(world.actions()[0], "BootNotification")
+
+    def test_boot_on_demand(self) -> None:
+        """
+        A boot that was asked for counts: what was Pending is Accepted, and
+        what is Accepted says nothing else again.
+        """
+        world = World()
+        accepted = world.answers["BootNotification"]
+        world.answers["BootNotification"] = {
+            "status": "Pending",
+            "currentTime": world.stamp(),
+            "interval": 600,
+        }
+        world.connect()
+        world.answers["BootNotification"] = accepted
+        for statuses in (2, 0):
+            world.forget()
+            world.call("TriggerMessage", requestedMessage="BootNotification")
+            self.assertTrue(world.station.is_online)
+            self.assertEqual(
+                len(world.payloads("StatusNotification")), statuses
+            )
+
+    def test_clock_is_set_by_the_answer(self) -> None:
+        """
+        A clock that is wrong stays so while no heartbeat is answered.
+        """
+        world = booted()
+        world.station.skew = 7200.0
+        world.answers["Heartbeat"] = CallFailed(ErrorCode.INTERNAL_ERROR)
+        world.pass_time(300)
+        self.assertEqual(world.station.skew, 7200.0)
+        world.answers["Heartbeat"] = {"currentTime": world.stamp()}
+        world.pass_time(300)
+        self.assertEqual(world.station.skew, 0.0)
 
     def test_heartbeat_interval(self) -> None:
         """
@@ -165,6 +200,29 @@ class TransactionTests(SynchronousTestCase):
         world.call("RemoteStartTransaction", connectorId=1, idTag="MALLORY")
         self.assertEqual(world.actions(), ["Authorize"])
         self.assertEqual(world.station.connectors[1].status, "Available")
+
+    def test_what_is_no_tag(self) -> None:
+        """
+        A tag that no message could carry is refused at the reader.
+        """
+        world = booted()
+        world.station.plug(1)
+        for tag in ("", "x" * 21):
+            tried = Deferred.fromCoroutine(world.station.present_tag(tag))
+            self.failureResultOf(tried, BadRequest)
+        self.assertEqual(world.payloads("Authorize"), [])
+
+    def test_starts_again(self) -> None:
+        """
+        A vehicle that is plugged in still may charge again.
+        """
+        world = booted(habits=Habits(plugs=False))
+        world.station.plug(1)
+        for _ in range(3):
+            world.station.spawn(world.station.present_tag("ALICE"))
+        self.assertEqual(
+            world.statuses()[-3:], ["Finishing", "Preparing", "Charging"]
+        )
 
     def test_deauthorized(self) -> None:
         """
@@ -273,11 +331,23 @@ class TransactionTests(SynchronousTestCase):
         """
         world = booted(keys={"ClockAlignedDataInterval": "900"})
         world.pass_time(1800)
-        times = [
+        self.assertEqual(self.times(world), ["00:15:00", "00:30:00"])
+
+    def test_clock_aligned_from_midnight(self) -> None:
+        """
+        Intervals that do not fill a day begin again at midnight.
+        """
+        world = booted(keys={"ClockAlignedDataInterval": "50000"})
+        world.pass_time(86400 + 50000, step=100)
+        self.assertEqual(
+            self.times(world), ["13:53:20", "00:00:00", "13:53:20"]
+        )
+
+    def times(self, world: World) -> list[str]:
+        return [
             values["meterValue"][0]["timestamp"][11:19]
             for values in world.payloads("MeterValues")
         ]
-        self.assertEqual(times, ["00:15:00", "00:30:00"])
 
 
 class OfflineTests(SynchronousTestCase):
@@ -366,6 +436,10 @@ class OfflineTests(SynchronousTestCase):
         )
         self.assertEqual(len(world.station.outbox), 0)
         self.assertEqual(world.station.outbox.given_up, 1)
+        self.assertEqual(
+            [action for action, _ in world.station.findings.counts],
+            ["StopTransaction"],
+        )
 
 
 class PowerTests(SynchronousTestCase):
@@ -382,6 +456,26 @@ class PowerTests(SynchronousTestCase):
         [stop] = world.payloads("StopTransaction")
         self.assertEqual(stop["reason"], "PowerLoss")
         self.assertEqual(world.actions()[0], "BootNotification")
+
+    def test_nothing_happens_without_power(self) -> None:
+        """
+        Without power there is a cable and no more: no reader, no line, no
+        boot; a vehicle that has gone is noticed afterwards.
+        """
+        world = charging()
+        station = world.station
+        station.cut_power()
+        tried = Deferred.fromCoroutine(station.present_tag("ALICE"))
+        self.failureResultOf(tried, Impossible)
+        station.unplug(1)
+        station.reboot()
+        world.pass_time(600)
+        self.assertEqual((world.asked, world.line), ([], ["cut"]))
+        station.restore_power()
+        world.pass_time(5)
+        [stop] = world.payloads("StopTransaction")
+        self.assertEqual(stop["reason"], "PowerLoss")
+        self.assertEqual(world.statuses(), ["Available"])
 
     def test_soft_reset(self) -> None:
         """
@@ -408,3 +502,32 @@ class PowerTests(SynchronousTestCase):
         self.assertEqual(world.statuses(), ["Faulted", "Charging"])
         [fault, _] = world.payloads("StatusNotification")
         self.assertEqual(fault["errorCode"], "GroundFailure")
+
+    def test_recovers_without_its_transaction(self) -> None:
+        """
+        What broke in a transaction that has ended meanwhile is not Charging
+        again, not even for a moment.
+        """
+        world = charging()
+        world.station.fault(1, "GroundFailure")
+        world.station.unplug(1)
+        world.station.recover(1)
+        self.assertEqual(world.statuses(), ["Faulted", "Available"])
+
+    def test_forced_status_holds(self) -> None:
+        """
+        A status by hand holds in a transaction, whatever the table says, and
+        the transaction goes on until it is stopped.
+        """
+        for status in TRANSITIONS:
+            world = charging()
+            connector = world.station.connectors[1]
+            world.station.force_status(connector, status)
+            before = connector.meter.energy
+            world.pass_time(180)
+            self.assertEqual(connector.status, status)
+            charges = connector.meter.energy > before
+            self.assertEqual(charges, status == "Charging")
+            self.assertEqual(len(world.payloads("MeterValues")), 3)
+            world.call("RemoteStopTransaction", transactionId=1)
+            self.assertEqual(len(world.payloads("StopTransaction")), 1)

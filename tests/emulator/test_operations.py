@@ -108,9 +108,13 @@ class CoreTests(SynchronousTestCase):
             for key, value in (
                 ("HeartbeatInterval", "10"),
                 ("HeartbeatInterval", "-1"),
+                ("HeartbeatInterval", "1_0"),
+                ("HeartbeatInterval", " 10"),
                 ("NumberOfConnectors", "3"),
                 ("Nonsense", "3"),
                 ("CentralSystemURL", "ws://localhost/"),
+                ("CentralSystemURL", "http://localhost/"),
+                ("CentralSystemURL", "nonsense"),
                 ("Own", "2"),
             )
         ]
@@ -120,13 +124,34 @@ class CoreTests(SynchronousTestCase):
                 "Accepted",
                 "Rejected",
                 "Rejected",
+                "Rejected",
+                "Rejected",
                 "NotSupported",
                 "RebootRequired",
+                "Rejected",
+                "Rejected",
                 "Accepted",
             ],
         )
         world.pass_time(10)
         self.assertEqual(world.actions(), ["Heartbeat"])
+
+    def test_new_address(self) -> None:
+        """
+        Another central system, or another name, is taken with the reboot.
+        """
+        world = booted()
+        for key, value in (
+            ("CentralSystemURL", "wss://elsewhere:443/x/"),
+            ("StationIdentity", "CP2"),
+        ):
+            answer = world.call("ChangeConfiguration", key=key, value=value)
+            self.assertEqual(answer, {"status": "RebootRequired"})
+        station = world.station
+        self.assertEqual(station.address, ("CP1", "ws://localhost:9220/ocpp"))
+        world.call("Reset", type="Hard")
+        world.pass_time(3)
+        self.assertEqual(station.address, ("CP2", "wss://elsewhere:443/x"))
 
     def test_get_configuration(self) -> None:
         """
@@ -203,7 +228,16 @@ class CoreTests(SynchronousTestCase):
         What is no status is rejected.
         """
         world = booted()
-        for data in ("", "{", "[]", '{"connectorId": 1, "status": "Happy"}'):
+        for data in (
+            "",
+            "{",
+            "[]",
+            '{"connectorId": 1, "status": "Happy"}',
+            '{"connectorId": 1, "status": ["Faulted"]}',
+            '{"connectorId": [1], "status": "Faulted"}',
+            '{"connectorId": 0, "status": "Charging"}',
+            '{"connectorId": 9, "status": "Faulted"}',
+        ):
             answer = world.call(
                 "DataTransfer",
                 vendorId="x",
@@ -328,6 +362,27 @@ class ListTests(SynchronousTestCase):
         world.station.spawn(world.station.present_tag("BOB"))
         self.assertIsNotNone(world.station.connectors[1].transaction)
 
+    def test_conflict(self) -> None:
+        """
+        A list that says something else than the central system is told of.
+        """
+        world = booted()
+        world.call(
+            "SendLocalList",
+            listVersion=1,
+            updateType="Full",
+            localAuthorizationList=[
+                {"idTag": "BOB", "idTagInfo": {"status": "Accepted"}}
+            ],
+        )
+        world.answers["Authorize"] = {"idTagInfo": {"status": "Blocked"}}
+        world.call("RemoteStartTransaction", idTag="BOB")
+        [status] = world.payloads("StatusNotification")
+        self.assertEqual(
+            (status["connectorId"], status["errorCode"]),
+            (0, "LocalListConflict"),
+        )
+
 
 class ReservationTests(SynchronousTestCase):
     def reserve(self, world: World, **changes: Any) -> Any:
@@ -411,6 +466,50 @@ class ReservationTests(SynchronousTestCase):
         self.assertEqual(world.payloads("StartTransaction"), [])
         world.call("RemoteStartTransaction", idTag="BOB", connectorId=1)
         self.assertEqual(len(world.payloads("StartTransaction")), 1)
+
+    def test_two_of_any(self) -> None:
+        """
+        Each reservation of any connector keeps one, for its own tag.
+        """
+        world = booted(
+            connectors=TWO, keys={"ReserveConnectorZeroSupported": "true"}
+        )
+        for id, tag in ((1, "BOB"), (2, "CAROL")):
+            told = self.reserve(
+                world, connectorId=0, reservationId=id, idTag=tag
+            )
+            self.assertEqual(told, "Accepted")
+        for connector in (0, 1):
+            told = self.reserve(
+                world, connectorId=connector, reservationId=3, idTag="DAN"
+            )
+            self.assertEqual(told, "Occupied")
+        world.call("RemoteStartTransaction", idTag="EVE")
+        world.call("RemoteStartTransaction", idTag="CAROL")
+        world.call("RemoteStartTransaction", idTag="BOB")
+        self.assertEqual(
+            [
+                (start["idTag"], start["reservationId"])
+                for start in world.payloads("StartTransaction")
+            ],
+            [("CAROL", 2), ("BOB", 1)],
+        )
+
+    def test_own_connector(self) -> None:
+        """
+        Who has reserved a connector is sent to it.
+        """
+        world = booted(connectors=TWO)
+        self.reserve(world, connectorId=2)
+        world.call("RemoteStartTransaction", idTag="BOB")
+        [start] = world.payloads("StartTransaction")
+        self.assertEqual(
+            (start["connectorId"], start["reservationId"]), (2, 5)
+        )
+        world = booted(connectors=TWO)
+        self.reserve(world, connectorId=2)
+        world.station.spawn(world.station.present_tag("BOB"))
+        self.assertEqual(world.station.connectors[2].id_tag, "BOB")
 
 
 class SmartChargingTests(SynchronousTestCase):
@@ -497,6 +596,51 @@ class SmartChargingTests(SynchronousTestCase):
         [period] = answer["chargingSchedule"]["chargingSchedulePeriod"]
         self.assertEqual(period["limit"], 44160.0)
 
+    def test_maximum_is_shared(self) -> None:
+        """
+        What the charge point may take is what its connectors take together,
+        also when one of them begins or ends.
+        """
+        world = booted(connectors=TWO)
+        self.set(
+            world,
+            0,
+            limit=8000.0,
+            purpose="ChargePointMaxProfile",
+            chargingProfileKind="Absolute",
+        )
+        powers = []
+        for number in (1, 2):
+            world.call(
+                "RemoteStartTransaction",
+                connectorId=number,
+                idTag=f"T{number}",
+            )
+            powers.append(
+                [world.station.connectors[n].meter.power for n in (1, 2)]
+            )
+        world.station.unplug(1)
+        powers.append(
+            [world.station.connectors[n].meter.power for n in (1, 2)]
+        )
+        most = min(8000.0, world.station.connectors[2].meter.vehicle.power)
+        self.assertEqual(powers[1:], [[4000.0, 4000.0], [0.0, most]])
+        self.assertEqual(powers[0][1], 0.0)
+        self.assertGreater(powers[0][0], 4000.0)
+        answer = world.call("GetCompositeSchedule", connectorId=0, duration=60)
+        [period] = answer["chargingSchedule"]["chargingSchedulePeriod"]
+        self.assertEqual(period["limit"], 8000.0)
+
+    def test_composite_of_all_defaults(self) -> None:
+        """
+        What holds for each connector holds for all of them as often.
+        """
+        world = booted(connectors=TWO)
+        self.set(world, 0, limit=3000.0)
+        answer = world.call("GetCompositeSchedule", connectorId=0, duration=60)
+        [period] = answer["chargingSchedule"]["chargingSchedulePeriod"]
+        self.assertEqual(period["limit"], 6000.0)
+
     def test_clear_nothing(self) -> None:
         """
         There is nothing to clear.
@@ -558,6 +702,31 @@ class TriggerTests(SynchronousTestCase):
         world.connect()
         world.call("TriggerMessage", requestedMessage="BootNotification")
         self.assertEqual(world.actions(), ["BootNotification"] * 2)
+
+    def test_meter_values_while_pending(self) -> None:
+        """
+        What is asked for is said before the registration is accepted.
+        """
+        world = World()
+        world.answers["BootNotification"] = {
+            "status": "Pending",
+            "currentTime": world.stamp(),
+            "interval": 600,
+        }
+        world.connect()
+        world.call("TriggerMessage", requestedMessage="MeterValues")
+        self.assertEqual(world.actions(), ["BootNotification", "MeterValues"])
+
+    def test_meter_values_of_the_whole(self) -> None:
+        """
+        The charge point itself has no meter: nothing is promised.
+        """
+        self.assertEqual(
+            booted().call(
+                "TriggerMessage", requestedMessage="MeterValues", connectorId=0
+            ),
+            REJECTED,
+        )
 
     def test_no_such_connector(self) -> None:
         """

@@ -7,7 +7,8 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from ocpp_tw.emulator.tally import Tally
+from ocpp_tw.emulator.findings import Findings
+from ocpp_tw.emulator.tally import Tally, Watch
 from ocpp_tw.ocpp.messages import Call
 
 
@@ -17,10 +18,11 @@ CALL = Call("1", "Heartbeat", {})
 class TallyTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
+        self.findings = Findings()
         self.tally = Tally(self.clock.seconds, timeout=30)
 
     def ask(self, seconds: float, reply: bytes | None) -> None:
-        watch = self.tally.witness()
+        watch = Watch(self.tally, self.findings)
         watch.asked(CALL, b"")
         self.clock.advance(seconds)
         watch.was_answered(CALL, b"", reply)

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 from cryptography.x509.oid import NameOID
 from klein import Klein
 from treq.testing import StubTreq
@@ -19,7 +20,9 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from ocpp_tw.emulator.clock import iso
+from ocpp_tw.emulator.security import hash_data
 from ocpp_tw.emulator.transfers import HTTPFiles, TransferFailed
+from ocpp_tw.errors import CallFailed, ErrorCode
 
 from .world import NEW_YEAR, World, booted, charging
 
@@ -221,8 +224,14 @@ class FirmwareTests(SynchronousTestCase):
                     "Downloaded",
                     "SignatureVerified",
                     "Installing",
+                    "InstallRebooting",
                     "Installed",
                 ],
+            )
+            actions = world.actions()
+            self.assertEqual(
+                actions[actions.index("BootNotification") :][-1],
+                "SignedFirmwareStatusNotification",
             )
 
     def test_forged(self) -> None:
@@ -339,6 +348,56 @@ class CertificateTests(SynchronousTestCase):
         world.pass_time(3)
         self.assertEqual(world.line, ["again"])
 
+    def test_hash_of_the_key(self) -> None:
+        """
+        What is hashed of a key is what OCSP hashes of it.
+        """
+        for key in (
+            ec.generate_private_key(ec.SECP256R1()),
+            rsa.generate_private_key(65537, 2048),
+        ):
+            one = certificate(key)
+            asked = (
+                ocsp.OCSPRequestBuilder()
+                .add_certificate(one, one, hashes.SHA256())
+                .build()
+            )
+            told = hash_data(one, "SHA256")
+            self.assertEqual(
+                told["issuerKeyHash"], asked.issuer_key_hash.hex()
+            )
+            self.assertEqual(
+                told["issuerNameHash"], asked.issuer_name_hash.hex()
+            )
+
+    def test_events(self) -> None:
+        """
+        What concerns security is told, also what happened offline, and in
+        its order; a central system that does not know them gets no other.
+        """
+        world = booted(keys={"SecurityProfile": "1"})
+        world.disconnect()
+        world.forget()
+        world.station.note_security("TamperDetectionActivated", "open")
+        world.connect()
+        events = world.payloads("SecurityEventNotification")
+        self.assertEqual(
+            [event["type"] for event in events], ["TamperDetectionActivated"]
+        )
+        world.answers["SecurityEventNotification"] = CallFailed(
+            ErrorCode.NOT_IMPLEMENTED
+        )
+        self.assertEqual(
+            world.call("Reset", type="Medium"), "PropertyConstraintViolation"
+        )
+        self.assertEqual(world.call("Reset", type="Soft"), ACCEPTED)
+        world.pass_time(300)
+        events = world.payloads("SecurityEventNotification")
+        self.assertEqual(
+            [event["type"] for event in events[1:]],
+            ["InvalidMessages", "ResetOrReboot", "StartupOfTheDevice"],
+        )
+
     def test_profile_is_never_lowered(self) -> None:
         """
         A security profile is raised where there is what it needs.
@@ -348,9 +407,9 @@ class CertificateTests(SynchronousTestCase):
             world.call(
                 "ChangeConfiguration", key="SecurityProfile", value=value
             )["status"]
-            for value in ("1", "0", "2", "3", "x")
+            for value in ("1", "0", "2", "3", "x", "\u00b2", "-1")
         ]
-        self.assertEqual(told, ["Accepted"] + ["Rejected"] * 4)
+        self.assertEqual(told, ["Accepted"] + ["Rejected"] * 6)
 
     def test_new_password(self) -> None:
         """

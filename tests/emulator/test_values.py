@@ -91,6 +91,24 @@ class AgendaTests(SynchronousTestCase):
         self.clock.pump([1, 1, 1])
         self.assertIsNotNone(agenda.when("x", 3))
 
+    def test_one_that_fails(self) -> None:
+        """
+        What goes wrong is logged, and the others come in their time.
+        """
+        clock, done = Clock(), []
+
+        def do(what: str, number: int) -> None:
+            done.append(what)
+            if what == "bad":
+                raise ValueError(what)
+
+        agenda = Agenda(clock, do)
+        for when, what in ((1, "bad"), (1, "good"), (2, "later")):
+            agenda.at(when, what)
+        clock.pump([1, 1])
+        self.assertEqual(done, ["bad", "good", "later"])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
 
 class ConnectorTests(SynchronousTestCase):
     def test_table(self) -> None:

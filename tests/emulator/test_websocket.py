@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -25,6 +26,7 @@ from ocpp_tw.emulator.websocket import Backoff, Connection
 from ocpp_tw.errors import BadConfig, BadRequest
 
 from .server import Server
+from .test_transfers import certificate, pem
 
 
 URL = "ws://localhost:9220/ocpp"
@@ -142,6 +144,58 @@ class StationTests(AtServer):
             if "emulator" in repr(call.func)
         ]
         self.assertEqual(own, [])
+
+    def test_leaves_while_the_line_breaks(self) -> None:
+        """
+        A station that leaves, and whose last words are cut off, waits for
+        the next line to say them if it is patient; else it has left.
+        """
+        for patiently in (False, True):
+            self.setUp()
+            station, connection = self.come()
+            self.server.call("CP 1", "RemoteStartTransaction", idTag="X")
+            connection.shape = lambda protocol, frame: None
+            leaving = Deferred.fromCoroutine(station.leave(patiently))
+            self.server.pass_time()
+            self.assertNoResult(leaving)
+            connection.shape = None
+            for link in self.server.router.stations():
+                link.close(1012, "restart")
+            self.server.pass_time()
+            self.assertEqual(leaving.called, not patiently)
+            self.server.pass_time(10)
+            self.successResultOf(leaving)
+            self.assertEqual(list(self.backend.energy), [1])
+
+    def test_leaves_with_what_is_refused(self) -> None:
+        """
+        What is refused is tried again soon by a station that leaves.
+        """
+        station, _ = self.come(TransactionMessageAttempts="3")
+        self.server.call("CP 1", "RemoteStartTransaction", idTag="X")
+        self.backend.answer_StopTransaction = (  # type: ignore
+            lambda payload: 1 / 0
+        )
+        leaving = Deferred.fromCoroutine(station.leave())
+        self.server.pass_time(3)
+        self.successResultOf(leaving)
+        self.assertEqual(self.backend.actions().count("StopTransaction"), 3)
+        self.flushLoggedErrors(ZeroDivisionError)
+
+    def test_findings(self) -> None:
+        """
+        A frame that is no message, and an answer that nobody waits for, are
+        told at the end; unless we provoked them.
+        """
+        station, connection = self.come()
+        for provoked in (False, True):
+            station.findings.provoked = provoked
+            assert connection.peer is not None
+            connection.peer.frame_received(b"nonsense")
+            connection.peer.frame_received(b'[3,"7",{}]')
+        lines = station.findings.lines()
+        self.assertEqual(len(lines), 2)
+        self.assertIn("nobody waits for this answer", lines[1])
 
 
 class FaultTests(AtServer):
@@ -392,6 +446,45 @@ class EmulatorTests(SynchronousTestCase):
         self.assertEqual(booted, {"changed", "new"})
         self.assertIs(emulator.stations["same"], same)
 
+    def test_reload_of_what_is_broken(self) -> None:
+        """
+        A station whose file is broken by now runs on as it was; so do all
+        where the folder cannot be read.
+        """
+        write(self.folder, "CP1", described("A"))
+        emulator = self.start()
+        station = emulator.stations["CP1"]
+        file = self.folder / "CP1" / "configuration.json"
+        file.write_text("{")
+        self.reload(emulator)
+        self.assertIn("not JSON", str(emulator.broken["CP1"]))
+        file.write_bytes(orjson.dumps(described("A")))
+        away = self.folder.rename(self.folder.with_name("away"))
+        self.reload(emulator)
+        away.rename(self.folder)
+        self.reload(emulator)
+        self.assertIs(emulator.stations["CP1"], station)
+        self.assertEqual((self.there(), emulator.broken), ({"A"}, {}))
+        self.flushLoggedErrors()
+
+    def test_newer_file(self) -> None:
+        """
+        A key that was changed stays so until the operator changes it, too.
+        """
+        write(self.folder, "CP1", described("A", CpoName="one"))
+        emulator = self.start()
+        self.server.call(
+            "A", "ChangeConfiguration", key="CpoName", value="two"
+        )
+        for more, name in (
+            ({"CpoName": "one", "BlinkRepeat": "5"}, "two"),
+            ({"CpoName": "three"}, "three"),
+        ):
+            write(self.folder, "CP1", described("A", **more))
+            self.reload(emulator)
+            keys = emulator.stations["CP1"].station.keys
+            self.assertEqual(keys["CpoName"], name)
+
     def test_leaves_cleanly(self) -> None:
         """
         A station that leaves ends its transaction first.
@@ -420,6 +513,9 @@ class EmulatorTests(SynchronousTestCase):
         emulator.stopService()
         self.server.pass_time(10)
         station = self.start().stations["CP1"].station
+        state = self.folder / "CP1" / "state.json"
+        self.assertEqual(state.stat().st_mode & 0o777, 0o600)
+        self.assertEqual(len(station.cache), 1)
         self.assertEqual(station.keys["CpoName"], "mine")
         self.assertGreater(station.connectors[1].meter.register, 200)
         self.assertEqual(file.read_bytes(), before)
@@ -461,12 +557,44 @@ class EmulatorTests(SynchronousTestCase):
         self.server.pass_time(600)
         self.assertEqual(connector.status, "Available")
 
+    def test_certificates_are_kept(self) -> None:
+        """
+        Certificates, and the key that was made for one, survive a restart.
+        """
+        write(self.folder, "CP1", described("A"))
+        emulator = self.start()
+        text = pem(certificate(ec.generate_private_key(ec.SECP256R1())))
+        self.server.call(
+            "A",
+            "InstallCertificate",
+            certificateType="CentralSystemRootCertificate",
+            certificate=text,
+        )
+        self.server.call(
+            "A",
+            "ExtendedTriggerMessage",
+            requestedMessage="SignChargePointCertificate",
+        )
+        before = emulator.stations["CP1"].station.security
+        emulator.stopService()
+        self.server.pass_time(10)
+        after = self.start().stations["CP1"].station.security
+        self.assertIsNot(after, before)
+        self.assertEqual(after.as_json(), before.as_json())
+
     def test_broken_state(self) -> None:
         """
         A state that is of no use is not used.
         """
         write(self.folder, "CP1", described("A"))
-        for text in ("{", "[]", '{"meters": 7}', '{"keys": {"a": 1}}'):
+        for text in (
+            "{",
+            "[]",
+            '{"meters": 7}',
+            '{"keys": {"a": 1}}',
+            '{"over": 7, "cache": 3}',
+            '{"certificates": {"key": "x"}}',
+        ):
             (self.folder / "CP1" / "state.json").write_text(text)
             config = self.start().stations["CP1"].station.config
             self.assertEqual(config.identity, "A")

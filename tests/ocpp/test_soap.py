@@ -105,6 +105,34 @@ class PropertyTests(SynchronousTestCase):
         self.assertEqual(read_answer(replied, of, call), answer)
         _definition(of).assertValid(replied.body)
 
+    @settings(max_examples=200, deadline=None)
+    @given(st.data())
+    def test_older_versions(self, data: st.DataObject) -> None:
+        """
+        The same of 1.2 and 1.5; what our schemas of them allow is what their
+        definitions allow.
+        """
+        of = data.draw(
+            st.sampled_from([s for s in SERVICES if s.version != V16])
+        )
+        action = data.draw(st.sampled_from(sorted(of.requests)))
+        if (of.version, action) == (V12, "MeterValues"):
+            # Its value is a number, and a text in our vocabulary.
+            return
+        key = of.version, action
+        call = Call("urn:1", action, data.draw(strategy(REQUESTS[key].source)))
+        answer = data.draw(strategy(RESPONSES[key].source))
+        if answer.get("status") == "Pending":
+            answer["status"] = "Rejected"
+        sent = parse(write_call(call, of, "CP1", "http://x/"))
+        _definition(of).assertValid(sent.body)
+        if action == "MeterValues":
+            call.payload.setdefault("meterValue", [])  # type: ignore[attr-defined]
+        self.assertEqual(read_call(sent, of), call)
+        replied = parse(write_answer(call, answer, of, sent))
+        _definition(of).assertValid(replied.body)
+        self.assertEqual(read_answer(replied, of, call), answer)
+
 
 def _definition(of: Service, made: dict[str, Any] = {}) -> Any:  # noqa: B006
     if of.namespace not in made:
@@ -114,6 +142,37 @@ def _definition(of: Service, made: dict[str, Any] = {}) -> Any:  # noqa: B006
             etree.fromstring(etree.tostring(schema))
         )
     return made[of.namespace]
+
+
+class DefinitionTests(SynchronousTestCase):
+    def test_names(self) -> None:
+        """
+        Bindings, ports, elements and types have the names that generated
+        clients know them by.
+        """
+        for of in SERVICES:
+            root = etree.fromstring(wsdl(of.version, "http://x/", of.name))
+            [binding] = root.iter("{http://schemas.xmlsoap.org/wsdl/}binding")
+            [port] = root.iter("{http://schemas.xmlsoap.org/wsdl/}port")
+            self.assertEqual(
+                (binding.get("name"), port.get("name"), port.get("binding")),
+                (f"{of.name}Soap", f"{of.name}Soap12", f"tns:{of.name}Soap"),
+            )
+            elements = {
+                element.get("name"): element.get("type")
+                for element in root.iterfind(".//{*}schema/{*}element")
+            }
+            self.assertEqual(elements.pop("chargeBoxIdentity"), "xs:string")
+            self.assertEqual(
+                elements,
+                {
+                    f"{action[0].lower()}{action[1:]}{kind}": (
+                        f"tns:{action}{kind}"
+                    )
+                    for action in of.requests
+                    for kind in ("Request", "Response")
+                },
+            )
 
 
 class VersionTests(SynchronousTestCase):

@@ -90,6 +90,7 @@ class FakeCourier:
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes, str, float]] = []
         self.answers: list[Any] = []
+        self.status = 200
 
     async def post(
         self, url: str, envelope: bytes, action: str, timeout: float
@@ -100,7 +101,7 @@ class FakeCourier:
             answer = await answer
         if isinstance(answer, Exception):
             raise answer
-        return 200, answer
+        return self.status, answer
 
 
 class SoapWorld(World):

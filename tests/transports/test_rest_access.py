@@ -673,6 +673,18 @@ class AuditTests(Guarded):
         )
         self.assertEqual(len(self.deeds("?who=viewer")), 1)
 
+    def test_reading_by_post(self) -> None:
+        """
+        What only reads is no deed, even where it is POSTed.
+        """
+        self.ask("POST", "/ping")
+        self.ask_as("viewer", "POST", "/ChargePointList")
+        asked = {"identity": "CP1"}
+        path = "/CentralSystem/TransactionList"
+        self.ask_as("viewer", "POST", path, json=asked)
+        self.clock.advance(1)
+        self.assertEqual(self.deeds(), [])
+
     def test_csv(self) -> None:
         """
         The audit trail comes as CSV, too.

@@ -16,6 +16,7 @@ from twisted.web.test.requesthelper import DummyRequest
 from ocpp_tw.journal import Attempt
 from ocpp_tw.messagelog import Entry
 from ocpp_tw.ocpp.schemas import Violation
+from ocpp_tw.transports.rest import stations
 from ocpp_tw.transports.rest.stream import AT_ONCE, GLANCE, Survey
 
 from .world import Answer, World
@@ -82,6 +83,20 @@ class StationListTests(World):
             cursor, pages = page["next"], pages + 1
         self.assertEqual(seen, [f"CP {number}" for number in range(5)])
         self.assertEqual(pages, 3)
+
+    def test_many(self) -> None:
+        """
+        A list of many stations lets others have their turns, and is the same.
+        """
+        self.patch(stations, "SLICE", 3)
+        names = [f"CP{number}" for number in range(10, 30)]
+        for name in reversed(names):
+            self.journal.fleet.seen(name)
+        asked = self.start("GET", "/stations?limit=5&cursor=CP12&q=cp")
+        answer = self.successResultOf(asked).json()
+        found = [item["identity"] for item in answer["items"]]
+        self.assertEqual(found, names[3:8])
+        self.assertEqual(answer["next"], "CP17")
 
     def test_bad_queries(self) -> None:
         """

@@ -10,6 +10,7 @@ from typing import Any
 
 from lxml import etree
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
 
 from ocpp_tw.errors import (
     BadRequest,
@@ -19,6 +20,7 @@ from ocpp_tw.errors import (
     StationNotConnected,
     TooManyCalls,
 )
+from ocpp_tw.journal import known_from
 from ocpp_tw.router import Refused
 from ocpp_tw.transports.soap import MOST_WAITING, SoapRules
 from ocpp_tw.transports.soap_addresses import Allowed
@@ -119,11 +121,38 @@ class MessageTests(SoapWorld):
             'Application/SOAP+XML;charset="UTF8";action="/Heartbeat"',
             "text/xml",
             "application/xml; charset=nonsense",
+            "text/xml; charset='utf-8'",
         ):
             answer = self.post(
                 envelope(), headers={"Content-Type": content_type}
             )
             self.assertEqual(answer.status, 200, content_type)
+            bare = envelope().partition(b"\n")[2]
+            answer = self.post(bare, headers={"Content-Type": content_type})
+            self.assertEqual(answer.status, 200, content_type)
+
+    def test_blanks(self) -> None:
+        """
+        Blanks before the declaration are forgiven.
+        """
+        self.assertEqual(self.post(b"\r\n" + envelope()).status, 200)
+
+    def test_expect(self) -> None:
+        """
+        A client that asks whether it may send, and then sends in chunks, is
+        answered.
+        """
+        message = envelope()
+        transport = self.connect()
+        transport.protocol.dataReceived(
+            b"POST /Ocpp HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        self.assertIn(b"100 Continue", transport.value())
+        transport.protocol.dataReceived(
+            b"%x\r\n%b\r\n0\r\n\r\n" % (len(message), message)
+        )
+        self.assertIn(b"heartbeatResponse", transport.value())
 
     def test_charset(self) -> None:
         """
@@ -300,6 +329,29 @@ class FaultTests(SoapWorld):
         """
         fault = self.fault(self.post(envelope(identity="a&#10;b")))
         self.assertEqual(fault[:3], (400, "Sender", "IdentityMismatch"))
+        [attempt] = self.attempts()
+        self.assertEqual(attempt["status"], 400)
+        self.assertIn("printable", attempt["remedy"])
+
+    def attempts(self) -> Any:
+        return self.ask("GET", "/connectionAttempts").json()["items"]
+
+    def test_attempts(self) -> None:
+        """
+        A message that no station's name can be put to is kept as an
+        attempt, with the reason and what to do.
+        """
+        self.post(b"<html>")
+        self.post(envelope(identity=""))
+        self.post(envelope(), headers={"Content-Type": "text/plain"})
+        self.post(envelope(namespace="urn://Ocpp/Cs/2099/"))
+        attempts = self.attempts()
+        self.assertEqual(
+            [attempt["status"] for attempt in attempts], [400, 415, 400, 400]
+        )
+        self.assertEqual(attempts[0]["offered"], "SOAP urn://Ocpp/Cs/2099/")
+        self.assertIn("chargeBoxIdentity", attempts[0]["remedy"])
+        self.assertIn("no XML", attempts[3]["reason"])
 
     def test_namespace(self) -> None:
         """
@@ -330,6 +382,28 @@ class FaultTests(SoapWorld):
         self.assertEqual(
             self.fault(self.post(old))[:2], (500, "VersionMismatch")
         )
+
+    def test_for_others(self) -> None:
+        """
+        A header that others must understand is none of our business.
+        """
+        header = (
+            f'<x:A xmlns:x="urn:x" e:role="{ENVELOPE}/role/none" '
+            'e:mustUnderstand="1"/>'
+        )
+        self.assertEqual(self.post(envelope(header=header)).status, 200)
+
+    def test_malformed_address(self) -> None:
+        """
+        What is no URL in From is refused where validation is strict, and
+        else only not used.
+        """
+        message = envelope(header=reached_at("10.0.0.7:8080"))
+        self.assertEqual(self.post(message).status, 200)
+        self.router.fleet.change("CP1", {"validation": "strict"})
+        fault = self.fault(self.post(message))
+        self.assertEqual(fault[:3], (400, "Sender", "UrlFormationError"))
+        self.assertIn("10.0.0.7:8080", fault[3])
 
     def test_duplicates(self) -> None:
         """
@@ -427,6 +501,24 @@ class ConnectionTests(SoapWorld):
         self.soap.rules = SoapRules(interval=1000.0, heartbeats=2)
         self.post(envelope())
         self.clock.advance(1999)
+        self.assertEqual(len(list(self.router.stations())), 1)
+        self.clock.advance(1)
+        self.clock.advance(0)
+        self.assertEqual(list(self.router.stations()), [])
+
+    def test_interval_kept(self) -> None:
+        """
+        The interval of a station that booted before we started is known.
+        """
+        self.stations_backend.answers["BootNotification"]["interval"] = 5000
+        self.post(envelope(BOOT))
+        kept = known_from(self.router.fleet.known("CP1").as_json())
+        [station] = self.router.stations()
+        station.close(1001, "")  # type: ignore[attr-defined]
+        self.clock.advance(0)
+        self.router.fleet.add(kept)
+        self.post(envelope())
+        self.clock.advance(14_999)
         self.assertEqual(len(list(self.router.stations())), 1)
         self.clock.advance(1)
         self.clock.advance(0)
@@ -574,6 +666,7 @@ class CommandTests(SoapWorld):
             "file:///etc/passwd",
             "http://0x7f.1/",
             "http://[::1]/",
+            "http://sender/",
         ):
             self.reach(url)
             failed = self.failureResultOf(
@@ -581,6 +674,33 @@ class CommandTests(SoapWorld):
             )
             self.assertIn("cannot be commanded", str(failed.value))
         self.assertEqual(self.courier.sent, [])
+
+    def test_nobody(self) -> None:
+        """
+        An anonymous address is no address: the station stays where it was.
+        """
+        self.reach()
+        for url in (f"{ADDRESSING}/anonymous", f"{ADDRESSING}/none", " "):
+            self.reach(url)
+        self.courier.answers = [cleared()]
+        self.successResultOf(self.call("ClearCache", {}))
+        self.assertEqual(self.courier.sent[0][0], HERE)
+        shown = self.ask("GET", "/stations/CP1").json()
+        self.assertEqual(
+            (shown["protocol"], shown["reachedAt"]), ("SOAP", HERE)
+        )
+
+    def test_moved(self) -> None:
+        """
+        A new address is used from then on, and logged.
+        """
+        self.reach()
+        with capturedLogs() as said:
+            self.reach("http://127.0.0.1:9999/")
+        self.assertIn(
+            ("http://127.0.0.1:9999/", HERE),
+            [(event.get("new"), event.get("old")) for event in said],
+        )
 
     def test_allowed(self) -> None:
         """

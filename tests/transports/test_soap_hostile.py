@@ -69,6 +69,13 @@ ATTACKS: dict[str, bytes] = {
     "an open end": envelope()[:-20],
     "an odd encoding": envelope().replace(b"UTF-8", b"klingon"),
     "a character that is none": envelope(AUTHORIZE.format("&#0;")),
+    "an attribute twice": envelope(AUTHORIZE.format("A")).replace(
+        b"<idTag>", b'<idTag a="" a="">'
+    ),
+    "a prefix of nobody": envelope(AUTHORIZE.format("<x:y/>")),
+    "two of an entity": with_dtd(
+        '[<!ENTITY a "&b;"><!ENTITY b "&a;">]', "&a;"
+    ),
 }
 
 #: Documents that are no attack on us: they are read as what they say.
@@ -92,6 +99,15 @@ HARMLESS: dict[str, bytes] = {
         "</authorizeRequest>"
     ),
     "comments": envelope(AUTHORIZE.format("A<!-- x --><?y z?>B")),
+    "many attributes": envelope(AUTHORIZE.format("A")).replace(
+        b"<idTag>",
+        b"<idTag %b>" % b" ".join(b'a%d=""' % n for n in range(20_000)),
+    ),
+    "many prefixes": envelope(AUTHORIZE.format("A")).replace(
+        b"<idTag>",
+        b"<idTag %b>" % b" ".join(b'xmlns:a%d="u"' % n for n in range(9_000)),
+    ),
+    "many headers": envelope(AUTHORIZE.format("A"), header="<x/>" * 40_000),
     "an unknown member": envelope(
         "<authorizeRequest><idTag>A</idTag><x><y/></x></authorizeRequest>"
     ),
@@ -147,6 +163,38 @@ class HostileTests(SoapWorld):
         self.assertEqual(self.post(b"x", headers=headers).status, 400)
         headers["Content-Encoding"] = "br"
         self.assertEqual(self.post(envelope(), headers=headers).status, 415)
+
+    def test_host(self) -> None:
+        """
+        Whatever the header Host says, there is an answer that says no more.
+        """
+        message = envelope()
+        for host in (b"", b"\xff\xfe", b"a\x01b", b"<&\"'>", b"x" * 5000):
+            for request in (
+                b"GET /Ocpp?wsdl HTTP/1.1\r\nHost: %b\r\n\r\n" % host,
+                b"POST /Ocpp HTTP/1.1\r\nHost: %b\r\nContent-Length: %d"
+                b"\r\n\r\n%b" % (host, len(message), message),
+            ):
+                transport = self.connect()
+                transport.protocol.dataReceived(request)
+                status = transport.value()[9:12]
+                self.assertIn(status, (b"200", b"400"), (host, request[:4]))
+
+    def test_headers(self) -> None:
+        """
+        So it is with any octets in the headers that we read.
+        """
+        message = envelope()
+        for name in (b"Content-Type", b"Content-Encoding", b"Authorization"):
+            for value in (b"\xff\xfe", b"a\x01b", b";" * 5000, b"Basic \xff"):
+                transport = self.connect()
+                transport.protocol.dataReceived(
+                    b"POST /Ocpp HTTP/1.1\r\nHost: x\r\n%b: %b\r\n"
+                    b"Content-Length: %d\r\n\r\n%b"
+                    % (name, value, len(message), message)
+                )
+                status = transport.value()[9:12]
+                self.assertIn(status, (b"200", b"415", b"400"), (name, value))
 
     def test_other_media(self) -> None:
         """

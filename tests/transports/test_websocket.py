@@ -14,9 +14,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
+from ocpp_tw.config.settings import SETTINGS
 from ocpp_tw.errors import CallFailed, CallTimedOut, StationNotConnected
 from ocpp_tw.interfaces import IStation
 from ocpp_tw.ocpp.messages import Call, Payload
+from ocpp_tw.ocpp.versions import Version
 from ocpp_tw.peer import MOST_WAITING, Peer
 from ocpp_tw.router import Handshake, Refused, Router
 from ocpp_tw.transports.websocket import (
@@ -272,6 +274,20 @@ class HandshakeTests(WireTestCase):
             self.assertEqual(station.version, "1.6")
             line = f"Sec-WebSocket-Protocol: {chosen}"
             self.assertEqual(line in wire.head, chosen is not None, wire.head)
+            wire.lose()
+
+    def test_default_version(self) -> None:
+        """
+        A station that offers none is heard in whatever version may be
+        configured for that.
+        """
+        kind: Any = SETTINGS["stations", "default_version"].kind
+        for version in kind.words:
+            self.router.default_version = Version(version)
+            wire = self.opened(protocols=None)
+            wire.say(heartbeat(1))
+            self.slow.answer_next()
+            self.assertEqual(wire.messages()[0][:2], [3, "1"], version)
             wire.lose()
 
     def test_nothing_in_common(self) -> None:

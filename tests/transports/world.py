@@ -37,7 +37,10 @@ class FakeStation:
     Answers each command as it was told to, or not at all.
 
     @ivar asked: every command, as action, payload and timeout.
+    @ivar closed: the code of our goodbye.
     """
+
+    closed: int | None = None
 
     known: Known
     last_seen = 0.0
@@ -70,6 +73,7 @@ class FakeStation:
         """
         It takes its time.
         """
+        self.closed = code
 
 
 @implementer(IBackend)

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import axe_core_python
 from selenium.common.exceptions import (
     NoSuchElementException,
     StaleElementReferenceException,
@@ -22,6 +24,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 
 T = TypeVar("T")
+
+AXE = Path(axe_core_python.__file__).with_name("axe.min.js")
 
 #: Seconds that a page may take to show what is expected.
 PATIENCE = 15
@@ -127,12 +131,21 @@ class Browser:
             {"userAgent": agent, "acceptLanguage": languages},
         )
 
+    def live_in(self, zone: str) -> None:
+        """
+        Have the time of C{Asia/Tokyo}, say; of the machine, if empty.
+        """
+        self.driver.execute_cdp_cmd(
+            "Emulation.setTimezoneOverride", {"timezoneId": zone}
+        )
+
     def open(self, page: str) -> None:
         """
         Show a page: C{#/stations}.
         """
         self.driver.get("about:blank")
         self.driver.get(self.base + page)
+        self.run("performance.setResourceTimingBufferSize(100000)")
 
     def go(self, page: str) -> None:
         """
@@ -222,15 +235,38 @@ class Browser:
             if entry["level"] in ("SEVERE", "WARNING")
         ]
 
+    def asked(self) -> list[str]:
+        """
+        Every address that the page has asked for.
+        """
+        found: list[str] = self.run(
+            "return performance.getEntriesByType('resource')"
+            ".map(({name}) => name)"
+        )
+        return found
+
     def hosts(self) -> set[str]:
         """
         Every host that was asked for something.
         """
-        asked = self.run(
-            "return performance.getEntriesByType('resource')"
-            ".map(({name}) => name)"
+        return {urlsplit(address).netloc for address in self.asked()}
+
+    def faults(self) -> list[str]:
+        """
+        The serious faults that axe finds, for people who do not see the page
+        or who use it by keyboard.
+        """
+        if self.run("return !window.axe"):
+            self.run(AXE.read_text() + "\nwindow.axe = axe")
+        found = self.driver.execute_async_script(
+            "axe.run(document, {resultTypes: ['violations']})"
+            ".then(arguments[0])"
         )
-        return {urlsplit(address).netloc for address in asked}
+        return [
+            f"{v['id']}: {v['help']}: {v['nodes'][0]['html'][:200]}"
+            for v in found["violations"]
+            if v["impact"] in ("serious", "critical")
+        ]
 
     def shoot(self, file: str) -> None:
         """

@@ -69,6 +69,10 @@ class AloneTests(World, SynchronousTestCase):
         self.browser.until_read("ocpp1.6")
         [attempt] = self.central.items("connectionAttempts")
         self.browser.until_read(attempt["remedy"])
+        self.addCleanup(self.browser.prefer, "light")
+        for scheme in ("light", "dark"):
+            self.browser.prefer(scheme)
+            self.assertEqual(self.browser.faults(), [], scheme)
 
     def test_heals(self) -> None:
         """
@@ -120,3 +124,26 @@ class AloneTests(World, SynchronousTestCase):
             self.browser.until_read(heading, "h1")
             page = self.browser.one("html")
             self.assertEqual(page.get_attribute("lang"), language)
+
+
+class HealTests(World, SynchronousTestCase):
+    """
+    A central system that goes away, and comes back.
+    """
+
+    def test_stations_heal(self) -> None:
+        """
+        The list of stations misses the central system, too, and is live again
+        when that is back.
+        """
+        self.browser.open("#/stations")
+        self.browser.until_read("connected", "#link")
+        self.central.kill()
+        self.browser.until_read("no answer, trying again", "#link")
+        self.central.start()
+        self.browser.until_read("connected", "#link")
+        self.street.do(self.street.plug("CP7").boot())
+        self.browser.until_read("CP7", ".lines")
+        self.street.unplug("CP7")
+        self.browser.until_read("silent", ".lines")
+        self.browser.errors()

@@ -10,6 +10,10 @@ from typing import ClassVar
 from selenium.webdriver.support.ui import Select
 from twisted.trial.unittest import SynchronousTestCase
 
+from ocpp_tw.emulator.connector import ERRORS
+from ocpp_tw.emulator.faults import ON_FRAMES, ON_LINES
+from ocpp_tw.emulator.scenario import shipped
+
 from .world import World
 
 
@@ -63,9 +67,40 @@ class SignInTests(World, SynchronousTestCase):
         self.sign_in("ada", "correct horse")
         self.browser.until_read("ada", "#who")
         self.assertNotIn("Users and keys", self.browser.text("#nav"))
-        self.browser.go("#/id-tags")
-        self.browser.until_read("No id tags.")
-        self.assertNotIn("New id tag", self.browser.text())
+        self.sees_only()
+
+    def sees_only(self) -> None:
+        """
+        Whoever may only look is offered nothing else on any page, and is
+        refused nothing.
+        """
+        self.browser.go("#/stations")
+        self.browser.until_read("Connect your first station")
+        self.assertNotIn("Start an emulated station", self.browser.text())
+        station = self.street.plug("CP1")
+        self.street.do(station.boot())
+        begun = self.street.do(station.begin(1000)).transaction_id
+        for page, offered in {
+            "#/stations": {"Command these"},
+            "#/stations/CP1/commands/Reset": {"Send Reset"},
+            "#/stations/CP1/configuration": {"Read all"},
+            "#/stations/CP1/records": {"Ask the station"},
+            "#/stations/CP1/settings": {"Save", "Forget this station"},
+            "#/id-tags": {"New id tag"},
+            f"#/transactions/{begun}": {"Stop charging", "Close the record"},
+            "#/emulators": {"New emulated station"},
+            "#/server": {"Read it again"},
+            "#/reservations": set[str](),
+            "#/profiles": set[str](),
+            "#/attempts": set[str](),
+            "#/violations": set[str](),
+        }.items():
+            self.browser.go(page)
+            self.browser.one("main h1")
+            self.browser.calm_down()
+            buttons = {b.text for b in self.browser.all("main button")}
+            self.assertEqual(buttons & offered, set(), page)
+            self.assertEqual(self.browser.all(".trouble"), [], page)
 
     def test_key(self) -> None:
         """
@@ -135,3 +170,70 @@ class EmulatorTests(World, SynchronousTestCase):
         self.browser.press("Delete", "tbody")
         self.browser.driver.switch_to.alert.accept()
         self.browser.until_read("No emulated stations run here.")
+
+    def outcome(self, text: str) -> None:
+        self.browser.until_read(text, ".answers li:first-child")
+
+    def test_mishaps(self) -> None:
+        """
+        A station is made by the form; it has a fault, and no more; the
+        vehicle leaves while it charges.
+        """
+        self.browser.open("#/emulators")
+        self.browser.press("New emulated station")
+        for label, text in {"Name": "EMU2", "Connectors": "2"}.items():
+            self.browser.field(label, "main form").clear()
+            self.browser.field(label, "main form").send_keys(text)
+        self.browser.press("Start it")
+        self.browser.until_read("EMU2", "h1")
+        self.browser.until_read("Accepted")
+        Select(self.browser.field("Connector")).select_by_value("2")
+        Select(self.browser.field("Error")).select_by_value("OverVoltage")
+        self.browser.press("Fault")
+        second = ".connector:nth-of-type(2)"
+        self.browser.until_read("OverVoltage", second)
+        self.browser.until_read("Faulted", second)
+        self.browser.press("Recover")
+        self.browser.until_read("Available", second)
+        self.browser.press("Plug in")
+        tag = self.browser.field("Id tag")
+        tag.clear()
+        tag.send_keys("ADA")
+        self.browser.press("Present the tag")
+        self.browser.until_read("ADA", second)
+        self.browser.press("Unplug")
+        self.browser.until_read("no vehicle", second)
+        [transaction] = [
+            one
+            for one in self.central.items("transactions?identity=EMU2")
+            if one["idTag"] == "ADA"
+        ]
+        self.assertEqual(transaction["connectorId"], 2)
+
+    def test_wire(self) -> None:
+        """
+        A fault on the wire is let happen by a button, and what comes of it is
+        seen in the conversation below.
+        """
+        self.emulate("EMU3")
+        self.browser.open("#/emulators/EMU3")
+        self.browser.press("malformed")
+        self.outcome("wireFault malformed done")
+        self.browser.press("Plug in")
+        self.browser.until_read("no message of OCPP", ".log")
+
+    def test_scenario(self) -> None:
+        """
+        A scenario runs in place of the station, and how it ended is told;
+        every scenario and every fault that there is has its button.
+        """
+        self.emulate("EMU4")
+        self.browser.open("#/emulators/EMU4")
+        self.browser.one(".named button")
+        buttons = {b.text for b in self.browser.all("main .named button")}
+        self.assertEqual(buttons, {*shipped(), *ON_FRAMES, *ON_LINES})
+        self.browser.press("remote-start-refused")
+        self.outcome("went well")
+        self.browser.until_read("Accepted")
+        offered = Select(self.browser.field("Error")).options
+        self.assertEqual({o.text for o in offered}, ERRORS - {"NoError"})

@@ -81,3 +81,16 @@ class World:
         case.addClassCleanup(cls.street.close)
         cls.browser.base = f"http://127.0.0.1:{cls.central.port}/"
         cls.browser.errors()
+
+    @classmethod
+    def emulate(cls, name: str, connectors: int = 1) -> None:
+        """
+        An emulated station that can be commanded from now on.
+        """
+        made = {"name": name, "connectors": connectors}
+        status, answer = cls.central.http("POST", "/api/v1/emulators", made)
+        assert status == 200, answer
+        cls.central.until(
+            lambda: cls.central.command(name, "ClearCache", {})[0] == 200,
+            f"{name} has come",
+        )

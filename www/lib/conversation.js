@@ -11,13 +11,17 @@ import { follow } from "./live.js";
 import { say, trouble } from "./notice.js";
 import { badge, button, stationLink } from "./parts.js";
 import { to } from "./router.js";
-import { saveCsv, saveLines } from "./save.js";
+import { mentions, saveCsv, saveLines } from "./save.js";
+import { soon } from "./soon.js";
 import { t } from "./words.js";
 
 const AT_ONCE = 100;
 
 /** Messages that stay on the page while new ones come. */
 const MOST = 1000;
+
+/** How many times as many to look through for what is sought, at a time. */
+const PAGES = 10;
 
 /** How often to look for new ones while no events come, in ms. */
 const EVERY = 2000;
@@ -27,19 +31,20 @@ export class Conversation {
   constructor({ identity }, query, signal) {
     Object.assign(this, { identity, signal });
     this.bar = filters(specs(identity), query, () => this.load());
-    this.seen = new Set();
+    this.newest = 0;
     this.log = h("ol.log", { class: identity ? "of-one" : "", "aria-label": t("Messages") });
     this.problem = h("div");
     this.older = button(t("Older"), () => this.more(), "more");
     this.pause = h("button", { type: "button", "aria-pressed": "false", onclick: () => this.togglePause() }, t("Pause"));
     this.element = h("div.conversation",
       h("div.tools", this.bar.form, h("div.buttons", this.pause,
-        button(t("CSV"), () => this.save(saveCsv, "csv"), "quiet"),
-        button(t("JSON lines"), () => this.save(saveLines, "jsonl"), "quiet"))),
+        button(t("CSV"), () => this.save(saveCsv, "csv", this.bar.values().q), "quiet"),
+        button(t("JSON lines"), () => this.save(saveLines, "jsonl", this.sought()), "quiet"))),
       this.problem, this.log, this.older);
     this.older.hidden = true;
     this.first = this.load();
-    follow({ type: ["message"], identity }, { seen: () => this.soon(), tick: () => this.look(), every: EVERY }, signal);
+    this.lookSoon = soon(() => this.look(), 300, signal);
+    follow({ type: ["message"], identity }, { seen: this.lookSoon, tick: this.lookSoon, every: EVERY }, signal);
   }
 
   query() {
@@ -47,9 +52,9 @@ export class Conversation {
     return { ...query, identity: this.identity ?? query.identity };
   }
 
-  async save(how, suffix) {
+  async save(how, suffix, sought) {
     try {
-      await how(`messages.${suffix}`, "messages", this.query());
+      await how(`messages.${suffix}`, "messages", this.query(), sought);
       say(t("Saved"));
     } catch (error) {
       fill(this.problem, trouble(error));
@@ -60,75 +65,78 @@ export class Conversation {
     this.isPaused = !this.isPaused;
     this.pause.setAttribute("aria-pressed", String(this.isPaused));
     this.pause.textContent = this.isPaused ? t("Go on") : t("Pause");
-    if (!this.isPaused) this.look();
-  }
-
-  /** Many messages, one look. */
-  soon() {
-    this.timer ??= setTimeout(() => {
-      this.timer = undefined;
-      this.look();
-    }, 300);
+    if (!this.isPaused) this.lookSoon();
   }
 
   async load() {
-    this.seen.clear();
+    this.newest = 0;
     fill(this.log);
     this.cursor = undefined;
-    await this.ask({}, (items, next) => {
-      this.log.append(...items.map((item) => this.entry(item)));
-      this.cursor = next;
-    });
+    await this.more();
   }
 
   /** What has come since. */
   async look() {
     await this.first;
-    if (this.isPaused || this.isLooking) return;
-    this.isLooking = true;
+    if (this.isPaused) return;
     await this.ask({}, (items, next) => {
-      const fresh = items.filter(({ id }) => !this.seen.has(id));
-      if (fresh.length === items.length && items.length === AT_ONCE) {
-        // More have come than are asked for: begin anew.
+      const fresh = items.filter(({ id }) => id > this.newest);
+      const isNewCount = items[0]?.id < this.newest;
+      if (isNewCount || (fresh.length === items.length && items.length === AT_ONCE)) {
+        // More have come than are asked for, or they are numbered anew.
         fill(this.log);
+        this.newest = 0;
         this.cursor = next;
+        fresh.splice(0, Infinity, ...items);
       }
-      this.log.prepend(...fresh.map((item) => this.entry(item)));
-      while (this.log.children.length > MOST) this.drop(this.log.lastElementChild);
-    });
-    this.isLooking = false;
-  }
-
-  drop(entry) {
-    this.seen.delete(Number(entry.dataset.id));
-    entry.remove();
-    this.cursor = this.log.lastElementChild?.dataset.id;
-  }
-
-  more() {
-    return this.ask({ cursor: this.cursor }, (items, next) => {
-      this.log.append(...items.map((item) => this.entry(item)));
-      this.cursor = next;
+      this.log.prepend(...this.entries(fresh));
+      while (this.log.children.length > MOST) this.dropOldest();
     });
   }
 
-  async ask(query, show) {
-    const asked = JSON.stringify(this.query());
-    try {
-      const { items, next } = await get("messages", { ...this.query(), limit: AT_ONCE, ...query }, this.signal);
-      if (asked !== JSON.stringify(this.query())) return;
-      const { q } = this.bar.values();
-      show(items.filter((item) => !q || mentions(item, q)), next);
-      this.older.hidden = !this.cursor;
-      fill(this.problem, this.log.children.length ? null : h("p.hint.empty", t("No messages yet.")));
-    } catch (error) {
-      if (error.name !== "AbortError") fill(this.problem, trouble(error));
+  dropOldest() {
+    this.log.lastElementChild.remove();
+    this.cursor = this.log.lastElementChild.dataset.id;
+  }
+
+  /** Older ones; where none of them is what is sought, those before them. */
+  async more() {
+    const before = this.log.children.length;
+    for (let pages = 0; pages < PAGES; pages++) {
+      const isDone = await this.ask({ cursor: this.cursor }, (items, next) => {
+        this.log.append(...this.entries(items));
+        this.cursor = next;
+      });
+      if (isDone || !this.cursor || this.log.children.length > before) break;
     }
   }
 
-  entry(item) {
-    this.seen.add(item.id);
-    return entry(item);
+  /** Whether there is no reason to ask for more. */
+  async ask(query, show) {
+    const asked = JSON.stringify(this.bar.values());
+    try {
+      const { items, next } = await get("messages", { ...this.query(), limit: AT_ONCE, ...query }, this.signal);
+      if (asked !== JSON.stringify(this.bar.values())) return true;
+      show(items, next);
+      this.older.hidden = !this.cursor;
+      fill(this.problem, this.log.children.length ? null : h("p.hint.empty", t("No such messages.")));
+      return false;
+    } catch (error) {
+      if (error.name !== "AbortError") fill(this.problem, trouble(error));
+      return true;
+    }
+  }
+
+  /** Those that are sought, as elements. */
+  entries(items) {
+    this.newest = Math.max(this.newest, ...items.map(({ id }) => id));
+    return items.filter(this.sought()).map((item) => entry(item));
+  }
+
+  /** What tells whether a message is what is sought. */
+  sought() {
+    const { q } = this.bar.values();
+    return ({ identity, action, call, reply }) => [identity, action, call, reply].some((one) => mentions(one ?? "", q));
   }
 }
 
@@ -139,12 +147,8 @@ function specs(identity) {
     { name: "errors", label: t("Only with errors"), kind: "flag" },
     { name: "from", label: t("From"), kind: "time" },
     { name: "to", label: t("To"), kind: "time" },
-    { name: "q", label: t("Search in what is shown") },
+    { name: "q", label: t("Search") },
   ];
-}
-
-function mentions(item, text) {
-  return [item.identity, item.action, item.call, item.reply].some((one) => one?.toLowerCase().includes(text.toLowerCase()));
 }
 
 /** One message: a line, and what was said below it. */

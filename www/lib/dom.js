@@ -46,9 +46,11 @@ function set(element, name, value) {
   else if (value !== false) element.setAttribute(name, value === true ? "" : value);
 }
 
-/** Put these in the place of what an element holds. */
+/** Put these in the place of what an element holds; a link keeps the keyboard. */
 export function fill(element, ...children) {
+  const focused = element.contains(document.activeElement) && document.activeElement.getAttribute("href");
   element.replaceChildren(...nodes(children));
+  if (focused) [...element.querySelectorAll("a")].find((link) => link.getAttribute("href") === focused)?.focus();
   return element;
 }
 

@@ -23,10 +23,13 @@ export function filters(specs, query, changed) {
   };
   const form = h("form.filters", { role: "search", onsubmit: (event) => { event.preventDefault(); tell(); } },
     inputs.map(([spec, input]) => labelled(spec.label, input)));
-  form.addEventListener("input", () => {
+  const soon = () => {
     clearTimeout(timer);
     timer = setTimeout(tell, TYPING);
-  });
+  };
+  form.addEventListener("input", soon);
+  // Not all that chooses for people tells that it is input.
+  form.addEventListener("change", ({ target }) => target.matches("select") && soon());
   return { form, values: () => valuesOf(inputs) };
 }
 

@@ -9,6 +9,7 @@ import { follow } from "./live.js";
 import { trouble, say } from "./notice.js";
 import { button } from "./parts.js";
 import { saveCsv } from "./save.js";
+import { soon } from "./soon.js";
 import { table } from "./table.js";
 import { t } from "./words.js";
 
@@ -20,15 +21,15 @@ const ITEMS = 100;
  * look again, in ms; live: the events that tell of changes.
  */
 export class Listing {
-  constructor({ path, columns, label, fixed = {}, specs = [], csv, empty, every = 10_000, live = {}, foldable = false }, query, signal) {
-    Object.assign(this, { path, columns, label, fixed, csv, empty, signal, foldable });
+  constructor({ path, columns, label, fixed = {}, specs = [], csv, empty, every = 10_000, live = {} }, query, signal) {
+    Object.assign(this, { path, columns, label, fixed, csv, empty, signal });
     this.items = [];
     this.cursor = null;
     this.bar = filters(specs, query, () => this.load());
     this.body = h("div", { "aria-live": "off" });
     this.problem = h("div");
     this.element = h("div.listing", this.tools(specs), this.problem, this.body);
-    follow({ ...live }, { seen: () => this.soon(), tick: () => this.refresh(), every }, signal);
+    follow({ ...live }, { seen: soon(() => this.refresh(), 500, signal), tick: () => this.refresh(), every }, signal);
   }
 
   tools(specs) {
@@ -50,17 +51,9 @@ export class Listing {
     }
   }
 
-  /** Many events, one look. */
-  soon() {
-    this.timer ??= setTimeout(() => {
-      this.timer = undefined;
-      if (!this.signal.aborted) this.refresh();
-    }, 500);
-  }
-
-  /** Look again, unless more than one page is shown. */
+  /** Look again, unless more than one page is shown, or somebody reads what is unfolded. */
   async refresh() {
-    if (this.items.length <= ITEMS) await this.load();
+    if (this.items.length <= ITEMS && !this.body.querySelector("details[open]")) await this.load();
   }
 
   async load() {

@@ -6,7 +6,7 @@
  * place. For the same reason there is none while the page is hidden.
  */
 
-import { url } from "./api.js";
+import { get, url } from "./api.js";
 
 /** How long until a stream that was refused is tried again, in ms. */
 const AGAIN = 30_000;
@@ -99,6 +99,7 @@ function open(address) {
   source.addEventListener("gap", tickAll);
   source.onopen = tickAll;
   source.onerror = () => {
+    get("ping").catch(() => {}); // tells whether the server is lost, too
     if (source.readyState !== EventSource.CLOSED) return;
     tickAll();
     stream.retry = setTimeout(() => open(address), AGAIN);

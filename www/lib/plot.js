@@ -1,12 +1,12 @@
 /*
- * Lines over time, as SVG: plot([{name, unit, points: [[ms, value, suspect?]]}]).
+ * Lines over time, as SVG: of [{name, unit, points: [[ms, value, suspect?]]}].
  *
  * The cursor follows the mouse, and the arrow keys; what is there is said
  * below, for all to read.
  */
 
 import { fill, h, s } from "./dom.js";
-import { clockText, fullText, number, scale } from "./format.js";
+import { clockText, fullText, number, scale, time } from "./format.js";
 import { t } from "./words.js";
 
 const MARGIN = { top: 12, right: 12, bottom: 24, left: 56 };
@@ -14,23 +14,36 @@ const MARGIN = { top: 12, right: 12, bottom: 24, left: 56 };
 /** Points of a line, at most; more cannot be seen. */
 const MOST = 1500;
 
-/** options: {height, step: the value holds until the next, label, clock(ms)} */
+/** From here on the day is said, too, in ms. */
+const DAY = 86_400_000;
+
 export function plot(series, options, signal) {
-  return new Plot(series, options, signal).element;
+  const made = new Plot(options, signal);
+  made.show(series);
+  return made.element;
 }
 
-class Plot {
-  constructor(series, { height = 220, step = false, label = "", clock = clockText } = {}, signal) {
-    Object.assign(this, { height, step, clock });
-    this.series = series.map((one) => ({ ...one, points: thinned(one.points) }));
+export class Plot {
+  /** step: the value holds until the next; clock(ms): in place of the time. */
+  constructor({ height = 220, step = false, label = "", clock } = {}, signal) {
+    Object.assign(this, { height, step, label, clock });
     this.said = h("p.plot-said.hint", { role: "status" });
-    this.canvas = h("div", { tabindex: 0, role: "img", "aria-label": `${label}: ${this.summary()}`, onkeydown: (event) => this.key(event) });
-    this.element = h("div.plot", this.legend(), this.canvas, this.said);
+    this.legend = h("p.legend");
+    this.canvas = h("div", { tabindex: 0, role: "img", onkeydown: (event) => this.key(event) });
+    this.element = h("div.plot", this.legend, this.canvas, this.said);
     this.canvas.addEventListener("pointermove", (event) => this.point(event.offsetX));
     this.canvas.addEventListener("pointerleave", () => this.leave());
     const sized = new ResizeObserver(() => this.draw());
     sized.observe(this.canvas);
     signal?.addEventListener("abort", () => sized.disconnect());
+  }
+
+  /** Draw these from now on. */
+  show(series) {
+    this.series = series.map((one) => ({ ...one, points: thinned(one.points) }));
+    this.canvas.setAttribute("aria-label", `${this.label}: ${this.summary()}`);
+    fill(this.legend, series.map(({ name }, at) => h("span", { class: colour(at) }, h("b", name))));
+    this.draw();
   }
 
   summary() {
@@ -40,10 +53,6 @@ class Plot {
         name, unit, least: number(Math.min(...values)), most: number(Math.max(...values)),
       });
     }).join("; ");
-  }
-
-  legend() {
-    return h("p.legend", this.series.map(({ name }, at) => h("span", { class: colour(at) }, h("b", name))));
   }
 
   draw() {
@@ -98,12 +107,13 @@ class Plot {
   }
 
   timeAxis() {
-    const count = Math.max(2, Math.floor(this.width / 130));
+    const count = Math.max(1, Math.floor(this.width / 130));
     const { first, last } = this.x;
+    const clock = this.clock ?? (last - first > DAY ? fullText : clockText);
     return Array.from({ length: count + 1 }, (_, at) => {
       const when = first + ((last - first) * at) / count;
       const anchor = at === 0 ? "start" : at === count ? "end" : "middle";
-      return s("text", { x: this.x.to(when), y: this.height - 6, "text-anchor": anchor }, this.clock(when));
+      return s("text", { x: this.x.to(when), y: this.height - 6, "text-anchor": anchor }, clock(when));
     });
   }
 
@@ -132,10 +142,10 @@ class Plot {
 
   point(x) {
     if (!this.x) return;
-    const when = this.x.from(x);
-    const near = this.series.map(({ name, unit, points }) => [name, unit, nearest(points, when, this.step)]).filter(([, , point]) => point);
+    const there = this.x.from(x);
+    const near = this.series.map(({ name, unit, points }) => [name, unit, nearest(points, there, this.step)]).filter(([, , point]) => point);
     if (!near.length) return;
-    const at = this.step ? Math.max(this.x.first, Math.min(when, this.x.last)) : near[0][2][0];
+    const at = this.step ? Math.max(this.x.first, Math.min(there, this.x.last)) : near[0][2][0];
     this.cursor.setAttribute("x1", this.x.to(at));
     this.cursor.setAttribute("x2", this.x.to(at));
     this.cursor.setAttribute("visibility", "visible");
@@ -143,7 +153,8 @@ class Plot {
       const [scaled, scaledUnit] = scale(value, unit);
       return `${name} ${number(scaled)} ${scaledUnit}${suspect ? ` (${suspect})` : ""}`;
     });
-    this.said.textContent = `${this.clock === clockText ? fullText(at) : this.clock(at)} · ${values.join(" · ")}`;
+    const when = this.clock ? this.clock(at) : time(new Date(at).toISOString(), { full: true });
+    fill(this.said, when, ` · ${values.join(" · ")}`);
   }
 
   leave() {

@@ -14,5 +14,5 @@ export function table(columns, items, label) {
 
 export function row(columns, item) {
   return h("tr", columns.map(([title, cell, kind]) =>
-    h("td", { class: kind, "data-title": title }, cell(item) ?? "–")));
+    h("td", { class: kind, "data-title": title }, h("div", cell(item) ?? "–"))));
 }

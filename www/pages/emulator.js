@@ -1,93 +1,65 @@
 /*
- * One emulated station: everything that people and mishaps do to it, each as
- * a button, with what comes of it.
+ * One emulated station: how it is, what may happen to it, what comes of it.
  */
 
 import { call, get, segment } from "../lib/api.js";
 import { Conversation } from "../lib/conversation.js";
 import { fill, h } from "../lib/dom.js";
-import { number, quantity, time } from "../lib/format.js";
+import { number, time } from "../lib/format.js";
 import { follow } from "../lib/live.js";
 import { trouble } from "../lib/notice.js";
-import { badge, button, choice, facts, heading, labelled, mood, section, stationLink, transactionLink } from "../lib/parts.js";
+import { badge, heading, mood, section } from "../lib/parts.js";
+import { soon } from "../lib/soon.js";
 import { may } from "../lib/who.js";
 import { t } from "../lib/words.js";
-import { stateOf } from "./emulators.js";
+import { controls } from "./emulator/controls.js";
+import { stateNow } from "./emulator/state.js";
 
-/** [action, what it says, the fields it takes] */
-const AT_CONNECTOR = [
-  ["plug", t("Plug in")],
-  ["presentTag", t("Present the tag"), ["idTag"]],
-  ["suspend", t("Suspend")],
-  ["resume", t("Resume")],
-  ["unplug", t("Unplug")],
-  ["fault", t("Fault")],
-  ["recover", t("Recover")],
-];
-const AT_STATION = [
-  ["cutPower", t("Power cut")],
-  ["restorePower", t("Power comes back")],
-  ["reset", t("Reset")],
-  ["dropConnection", t("Drop the connection")],
-];
-const WIRE = ["malformed", "wrong-id", "repeated", "late", "lost", "oversize", "binary", "half-open", "slow", "subprotocol", "clock", "storm"];
+/** How long a scenario may take, in ms. */
+const LONGEST = 1_000_000;
+
+/** How often its meters are looked at, which are no event, in ms. */
+const EVERY = 2000;
 
 export default async function show({ path: [name], query, signal }) {
   const address = `emulators/${segment(name)}`;
   const first = await get(address, {}, signal);
+  const { identity } = first;
   const state = h("div");
   const answers = h("ol.answers", { "aria-live": "polite" });
-  const draw = (now) => fill(state, h("p", stateOf(now), " ", now.powered === false ? badge(t("no power"), "bad") : null, " ", stationLink(now.identity),
-    now.queued ? ` · ${t("{n} messages wait", { n: now.queued })}` : null), connectors(now));
   const refresh = async () => {
     const now = await get(address, {}, signal).catch(() => null);
-    if (now) draw(now);
+    if (now) fill(state, stateNow(now));
   };
-  const act = async (action, fields = {}) => {
-    answers.prepend(await outcome(`${address}/actions`, { action, ...fields }));
-    await refresh();
-  };
-  draw(first);
-  follow({ type: ["status", "connected", "disconnected", "transaction"], identity: first.identity ?? name }, { seen: refresh, tick: refresh, every: 1000 }, signal);
+  const act = (action, fields) => answers.prepend(outcome(`${address}/actions`, { action, ...fields }, refresh));
+  fill(state, stateNow(first));
+  const again = soon(refresh, 250, signal);
+  follow({ type: ["message", "connected", "disconnected"], identity }, { seen: again }, signal);
+  follow({}, { tick: again, every: EVERY }, signal);
   return h("div", heading(name), section(t("As it is now"), state),
     may("operator") ? controls(first, act) : null,
     section(t("What came of it"), answers),
-    section(t("What it says"), new Conversation({ identity: first.identity ?? name }, query, signal).element));
+    section(t("What it says"), new Conversation({ identity }, query, signal).element));
 }
 
-function connectors({ connectors: all = [] }) {
-  return h("div.connectors", all.map((one) => h("div.connector",
-    h("p.connector-head", h("b", one.connectorId ? t("Connector {n}", { n: one.connectorId }) : t("Station itself")), badge(one.status, mood(one.status))),
-    h("p.hint", one.plugged ? t("a vehicle is plugged in") : t("no vehicle")),
-    facts([
-      [t("Power"), one.power === undefined ? null : quantity(one.power, "W")],
-      [t("Energy"), one.energy === undefined ? null : quantity(one.energy, "Wh")],
-      [t("Charge"), one.soc === null || one.soc === undefined ? null : `${number(one.soc)} %`],
-      [t("Transaction"), one.transactionId === null ? null : transactionLink(one.transactionId)],
-      [t("Id tag"), one.idTag],
-    ]))));
+/** What came of it, from the beginning on. */
+function outcome(path, body, refresh) {
+  const said = h("span", t("Asking …"));
+  const ask = async () => {
+    try {
+      fill(said, resultOf(await call("POST", path, { body, signal: AbortSignal.timeout(LONGEST) })));
+    } catch (error) {
+      fill(said, trouble(error));
+    }
+    await refresh();
+  };
+  ask();
+  return h("li", time(new Date().toISOString()), " ", h("b", body.action), " ", body.fault ?? body.name, " ", said);
 }
 
-function controls({ connectors: all = [] }, act) {
-  const numbers = all.map(({ connectorId }) => connectorId).filter(Boolean);
-  const connector = choice(numbers.length ? numbers : [1]);
-  const tag = h("input", { value: "TAG1", maxlength: 20 });
-  const fault = choice(WIRE);
-  const at = () => ({ connectorId: Number(connector.value) });
-  return section(t("What happens to it"),
-    h("div.row", labelled(t("Connector"), connector), labelled(t("Id tag"), tag),
-      AT_CONNECTOR.map(([action, text, fields]) => button(text, () => act(action, { ...at(), ...(fields ? { idTag: tag.value } : {}) })))),
-    h("h3", t("The whole station")),
-    h("div.row", AT_STATION.map(([action, text]) => button(text, () => act(action)))),
-    h("h3", t("Faults on the wire")),
-    h("div.row", labelled(t("Fault"), fault), button(t("Let it happen"), () => act("wireFault", { fault: fault.value }))));
-}
-
-async function outcome(path, body) {
-  try {
-    const said = await call("POST", path, { body });
-    return h("li", time(new Date().toISOString()), " ", h("b", body.action), " ", badge(said.result ?? t("done"), mood(said.result) || "good"));
-  } catch (error) {
-    return h("li", time(new Date().toISOString()), " ", h("b", body.action), trouble(error));
-  }
+function resultOf({ result }) {
+  if (typeof result !== "object") return badge(result ?? t("done"), mood(result) || "good");
+  const { ok, failure, findings, seconds } = result;
+  return [badge(ok ? t("went well") : t("failed"), ok ? "good" : "bad"), ` ${number(seconds)} ${t("s")} `, failure,
+    findings.length ? h("ul", findings.map((one) => h("li", one))) : null];
 }

@@ -5,10 +5,12 @@
 import { get, segment } from "../lib/api.js";
 import { fill, h } from "../lib/dom.js";
 import { modelOf } from "../lib/fleet.js";
+import { time } from "../lib/format.js";
 import { follow } from "../lib/live.js";
 import { trouble } from "../lib/notice.js";
 import { heading } from "../lib/parts.js";
 import { to } from "../lib/router.js";
+import { soon } from "../lib/soon.js";
 import { t } from "../lib/words.js";
 import { connection } from "./station/line.js";
 
@@ -19,12 +21,13 @@ const TABS = [
   ["configuration", t("Configuration"), "configuration"],
   ["messages", t("Messages"), "messages"],
   ["records", t("Records"), "records"],
+  ["violations", t("Violations"), "violations"],
   ["queue", t("Queue"), "queue"],
   ["settings", t("Settings"), "settings"],
 ];
 
-/** What changes what is shown of it at the top. */
-const TYPES = ["connected", "disconnected", "status", "transaction"];
+/** What changes what is known of it. */
+const TYPES = ["connected", "disconnected", "message"];
 
 export default async function show({ path, query, signal }) {
   const [identity, tab = "", ...rest] = path;
@@ -46,9 +49,7 @@ export default async function show({ path, query, signal }) {
       if (error.name !== "AbortError") fill(problem, trouble(error));
     }
   };
-  let timer;
-  const soon = () => { timer ??= setTimeout(() => { timer = undefined; if (!signal.aborted) refresh(); }, 300); };
-  follow({ type: TYPES, identity }, { seen: soon, tick: refresh, every: 3000 }, signal);
+  follow({ type: TYPES, identity }, { seen: soon(refresh, 1000, signal), tick: refresh, every: 3000 }, signal);
   return h("div", top, problem, tabs(identity, found[0]), body);
 }
 
@@ -63,9 +64,7 @@ function head(station) {
 /** Why it cannot be commanded. */
 function whyNot({ lastSeen }, reason) {
   if (!lastSeen) return t("It is registered, but has never connected. It cannot be commanded.");
-  return t("It is not connected, so it cannot be commanded. Last seen {when}. {reason}", {
-    when: new Date(lastSeen).toLocaleString(), reason: reason ?? "",
-  });
+  return [t("It is not connected, so it cannot be commanded. Last seen:"), " ", time(lastSeen, { full: true }), ". ", reason];
 }
 
 function tabs(identity, here) {

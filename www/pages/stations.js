@@ -4,11 +4,12 @@
 
 import { chosen } from "../lib/chosen.js";
 import { fill, h } from "../lib/dom.js";
-import { bootOf, modelOf, STATES, Stations } from "../lib/fleet.js";
+import { STATES, Stations, textOf } from "../lib/fleet.js";
 import { filters } from "../lib/filters.js";
 import { trouble } from "../lib/notice.js";
 import { button, choice, heading, labelled, loading } from "../lib/parts.js";
 import { remember, to } from "../lib/router.js";
+import { Sorted } from "../lib/sorted.js";
 import { VirtualList } from "../lib/virtual.js";
 import { may } from "../lib/who.js";
 import { t } from "../lib/words.js";
@@ -24,18 +25,6 @@ const TILES = [
   ["silent", t("Silent")],
 ];
 
-/** What can be sorted by. */
-const ORDERS = {
-  identity: (station) => station.identity,
-  state: (station) => (station.connected ? 0 : 1),
-  connectors: (station) => station.connectors.map(({ status }) => status).join(),
-  model: modelOf,
-  version: (station) => station.version ?? "",
-  lastSeen: (station) => station.lastSeen ?? "",
-};
-
-const collator = new Intl.Collator(undefined, { numeric: true });
-
 export default function show({ query, signal }) {
   return new Page(query, signal).element;
 }
@@ -45,6 +34,7 @@ class Page {
     this.query = { view: localStorage.getItem("view") ?? "table", order: "identity", ...query };
     this.signal = signal;
     this.all = [];
+    this.sorted = new Sorted();
     this.tiles = h("div.tiles", { role: "group", "aria-label": t("Show only") });
     this.problem = h("div");
     this.count = h("p.count", { role: "status" });
@@ -53,17 +43,29 @@ class Page {
       { name: "version", label: t("OCPP"), kind: "choice", options: ["1.2", "1.5", "1.6", "2.0.1", "2.1"] },
     ], this.query, (values) => this.set(values));
     this.body = h("div", loading());
-    this.element = h("div.stations", heading(t("Stations"), this.views()),
+    this.views = this.makeViews();
+    this.element = h("div.stations", heading(t("Stations"), this.views),
       this.tiles, h("div.tools", this.bar.form, this.count), this.problem, this.body);
     this.layOut();
-    this.stations = new Stations((all) => this.changed(all), (error) => fill(this.problem, trouble(error)), signal);
+    signal.addEventListener("abort", () => this.laidOut.abort());
+    narrow.addEventListener("change", () => this.layOut(), { signal });
+    this.stations = new Stations((all) => this.changed(all), (error) => fill(this.problem, trouble(error)), () => this.list.drawn.keys(), signal);
   }
 
-  views() {
+  makeViews() {
     const views = choice([["table", t("Table")], ["cards", t("Cards")]], this.query.view,
       { onchange: () => this.chooseView(views.value) });
     const many = may("operator") ? button(t("Command these"), () => this.command(), "quiet") : null;
-    return h("div.views.row", many, labelled(t("View"), views));
+    return h("div.views.row", many, this.orders(), labelled(t("View"), views));
+  }
+
+  /** What to sort by, where there are no heads to press. */
+  orders() {
+    const { order } = this.query;
+    const by = choice(HEADS.flatMap(([name, title]) => [[name, `${title} ↑`], [`-${name}`, `${title} ↓`]]), order,
+      { onchange: () => this.set({ order: by.value }) });
+    this.orderBy = by;
+    return h("div.order", labelled(t("Sort by"), by));
   }
 
   /** What is shown here is chosen for one command to all. */
@@ -77,7 +79,6 @@ class Page {
     localStorage.setItem("view", view);
     this.set({ view });
     this.layOut();
-    this.draw();
   }
 
   set(values) {
@@ -87,19 +88,27 @@ class Page {
   }
 
   layOut() {
-    this.list = this.query.view === "cards"
-      ? new VirtualList({ draw: card, key: keyOf, rowHeight: 158, columns: (width) => Math.floor(width / 280) }, this.signal)
-      : new VirtualList({ draw: line, key: keyOf, rowHeight: isNarrow() ? 92 : 44, role: "rowgroup" }, this.signal);
+    this.laidOut?.abort();
+    this.laidOut = new AbortController();
+    const { signal } = this.laidOut;
+    const isTable = this.query.view !== "cards";
+    this.list = isTable
+      ? new VirtualList({ draw: line, key: keyOf, rowHeight: narrow.matches ? 92 : 44, role: "rowgroup" }, signal)
+      : new VirtualList({ draw: card, key: keyOf, rowHeight: 158, columns: (width) => Math.floor(width / 280) }, signal);
+    this.element.classList.toggle("as-table", isTable);
     this.isEmpty = undefined;
+    this.draw();
   }
 
   changed(all) {
+    this.isLoaded = true;
     this.all = all;
     fill(this.problem);
     this.draw();
   }
 
   draw() {
+    if (!this.isLoaded) return;
     this.drawTiles();
     const chosen = this.chosen();
     this.count.textContent = t("{n} of {all} stations", { n: chosen.length, all: this.all.length });
@@ -110,7 +119,7 @@ class Page {
 
   drawBody() {
     this.isEmpty = !this.all.length;
-    this.tiles.hidden = this.bar.form.hidden = this.count.hidden = this.isEmpty;
+    for (const part of [this.tiles, this.bar.form, this.count, this.views]) part.hidden = this.isEmpty;
     if (this.isEmpty) fill(this.body, firstStation(this.signal));
     else if (this.query.view === "cards") fill(this.body, this.list.element);
     else fill(this.body, h("div.lines", { role: "table", "aria-label": t("Stations") }, this.heads(), this.list.element));
@@ -122,12 +131,13 @@ class Page {
       const isDown = this.query.order.startsWith("-");
       const sorted = isOrder ? (isDown ? "descending" : "ascending") : "none";
       return h("span", { role: "columnheader", "aria-sort": sorted },
-        ORDERS[name] ? h("button", { type: "button", onclick: () => this.order(name) }, title) : title);
+        h("button", { type: "button", onclick: () => this.order(name) }, title));
     }));
   }
 
   order(name) {
     this.set({ order: this.query.order === name ? `-${name}` : name });
+    this.orderBy.value = this.query.order;
     const heads = this.heads();
     this.body.querySelector(".heads").replaceWith(heads);
     [...heads.querySelectorAll("button")][HEADS.findIndex(([one]) => one === name)]?.focus();
@@ -154,24 +164,9 @@ class Page {
       (!state || STATES[state]?.(station))
       && (!version || station.version === version)
       && (!sought || textOf(station).includes(sought)));
-    const by = ORDERS[order.replace("-", "")] ?? ORDERS.identity;
-    const sign = order.startsWith("-") ? -1 : 1;
-    return sortBy(chosen, by, sign);
+    return this.sorted.by(order, chosen, this.all);
   }
 }
 
-/** Sorting by a key that is made once for each. */
-function sortBy(items, by, sign) {
-  return items.map((item) => [by(item), item])
-    .sort(([a, first], [b, second]) => sign * compare(a, b) || collator.compare(first.identity, second.identity))
-    .map(([, item]) => item);
-}
-
-const compare = (a, b) => (typeof a === "number" ? a - b : collator.compare(a, b));
 const keyOf = (station) => station.identity;
-const isNarrow = () => window.matchMedia("(max-width: 45rem)").matches;
-
-function textOf(station) {
-  const { vendor, model, serial } = bootOf(station);
-  return [station.identity, vendor, model, serial, station.note, station.address].filter(Boolean).join("\n").toLowerCase();
-}
+const narrow = window.matchMedia("(max-width: 45rem)");

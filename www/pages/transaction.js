@@ -2,14 +2,16 @@
  * One transaction: its figures, its course, and what is suspect about it.
  */
 
-import { all, call, get } from "../lib/api.js";
+import { call, get, segment } from "../lib/api.js";
 import { fill, h } from "../lib/dom.js";
 import { energy, quantity, time } from "../lib/format.js";
+import { Growing } from "../lib/growing.js";
 import { follow } from "../lib/live.js";
-import { attempt, say, trouble } from "../lib/notice.js";
+import { attempt, say } from "../lib/notice.js";
 import { badge, button, facts, heading, section, stationLink, sure } from "../lib/parts.js";
-import { samplePlots } from "../lib/samples.js";
+import { energySince, SamplePlots } from "../lib/samples.js";
 import { saveCsv } from "../lib/save.js";
+import { soon } from "../lib/soon.js";
 import { table } from "../lib/table.js";
 import { t } from "../lib/words.js";
 import { may } from "../lib/who.js";
@@ -19,41 +21,45 @@ import { lasting, stateOf, SUSPECT } from "./station/transactions.js";
 const MOST = 20_000;
 
 export default async function show({ path: [id], signal }) {
-  const body = h("div");
+  const path = `transactions/${segment(id)}`;
+  const values = new Growing(`${path}/meterValues`, MOST);
+  const plots = new SamplePlots(signal);
+  const [top, answer, about, rest, problem] = Array.from({ length: 5 }, () => h("div"));
+  let isActive;
   const draw = async () => {
-    try {
-      const [transaction, samples] = await Promise.all([
-        get(`transactions/${id}`, {}, signal),
-        all(`transactions/${id}/meterValues`, {}, MOST, signal),
-      ]);
-      const text = JSON.stringify([transaction, samples.length]);
-      if (text !== body.shown) fill(body, parts(transaction, samples, draw, signal));
-      body.shown = text;
-    } catch (error) {
-      if (error.name !== "AbortError") fill(body, trouble(error));
-    }
+    const [transaction, samples] = await Promise.all([get(path, {}, signal), values.all(signal)]);
+    plots.show(samples);
+    // Buttons stay as long as they can, and with them the keyboard.
+    if (transaction.active !== isActive) fill(top, head(transaction, answer, draw));
+    isActive = transaction.active;
+    fill(about, figures(transaction, transaction.energy ?? energySince(transaction.meterStart, samples)));
+    fill(rest, contradicting(transaction));
+    return transaction;
   };
-  await draw();
-  follow({ type: ["transaction"] }, { seen: draw, tick: draw, every: 10_000 }, signal);
-  return h("div", body);
+  const again = soon(() => attempt(problem, draw), 500, signal);
+  const { identity } = await draw();
+  const seen = ({ type, action }) => (type === "transaction" || action === "MeterValues") && again();
+  follow({ type: ["message", "transaction"], identity }, { seen, tick: again, every: 10_000 }, signal);
+  return h("div", top, answer, problem, about, section(t("Course"), plots.element), rest);
 }
 
-function parts(transaction, samples, draw, signal) {
-  const { transactionId: id, identity } = transaction;
-  const answer = h("div");
+function head(transaction, answer, draw) {
+  const { transactionId: id } = transaction;
   const save = () => attempt(answer, () => saveCsv(`transaction-${id}.csv`, `transactions/${id}/meterValues`, {}));
+  return heading(t("Transaction {id}", { id }), stateOf(transaction), button(t("CSV of the meter values"), save, "quiet"),
+    transaction.active ? commands(transaction, answer, draw) : null);
+}
+
+function figures(transaction, gained) {
   return [
-    heading([t("Transaction {id}", { id })].join(), stateOf(transaction), button(t("CSV of the meter values"), save, "quiet"),
-      transaction.active ? commands(transaction, answer, draw) : null),
-    answer,
     section(t("Figures"), facts([
-      [t("Station"), stationLink(identity)],
+      [t("Station"), stationLink(transaction.identity)],
       [t("Connector"), transaction.connectorId],
       [t("Id tag"), [transaction.idTag, " ", badge(transaction.idTagStatus)]],
       [t("Start"), time(transaction.startTime, { full: true })],
       [t("Stop"), transaction.stopTime && time(transaction.stopTime, { full: true })],
       [t("Duration"), lasting(transaction)],
-      [t("Energy"), transaction.energy === undefined ? null : h("b", energy(transaction.energy))],
+      [t("Energy"), h("b", energy(gained))],
       [t("Meter at the start"), quantity(transaction.meterStart, "Wh")],
       [t("Meter at the stop"), transaction.meterStop === undefined ? null : quantity(transaction.meterStop, "Wh")],
       [t("Reason"), transaction.stopReason ?? transaction.closeReason],
@@ -62,20 +68,22 @@ function parts(transaction, samples, draw, signal) {
     ])),
     transaction.suspect.length ? section(t("Suspect"), h("ul", transaction.suspect.map((word) =>
       h("li", badge(word, "warn"), " ", SUSPECT[word] ?? "")))) : null,
-    section(t("Course"), h("div.plots", samplePlots(samples, signal))),
-    transaction.keptAside?.length ? section(t("Messages that contradict it"), table([
-      [t("Time"), (one) => time(one.time)],
-      [t("Action"), (one) => one.action],
-      [t("Reason"), (one) => one.reason],
-      [t("Payload"), (one) => h("code", one.payload)],
-    ], transaction.keptAside, t("Messages that contradict it"))) : null,
   ];
+}
+
+function contradicting({ keptAside }) {
+  return keptAside?.length ? section(t("Messages that contradict it"), table([
+    [t("Time"), (one) => time(one.time)],
+    [t("Action"), (one) => one.action],
+    [t("Reason"), (one) => one.reason],
+    [t("Payload"), (one) => h("code", one.payload)],
+  ], keptAside, t("Messages that contradict it"))) : null;
 }
 
 /** Two things that are often confused: to stop charging, and to close a record. */
 function commands({ transactionId: id, identity }, answer, draw) {
   const stop = async () => {
-    const { status } = await call("POST", `stations/${encodeURIComponent(identity)}/calls`, { body: { action: "RemoteStopTransaction", payload: { transactionId: id } } });
+    const { status } = await call("POST", `stations/${segment(identity)}/calls`, { body: { action: "RemoteStopTransaction", payload: { transactionId: id } } });
     say(t("The station says: {status}", { status }));
   };
   const close = async () => {

@@ -4,6 +4,7 @@
 
 import { call, segment } from "../lib/api.js";
 import { fill, h } from "../lib/dom.js";
+import { utc } from "../lib/filters.js";
 import { time } from "../lib/format.js";
 import { Listing } from "../lib/listing.js";
 import { attempt, say } from "../lib/notice.js";
@@ -112,17 +113,27 @@ function deeds(signal) {
 function newKey(done) {
   const name = h("input", { required: true, autocomplete: "off" });
   const role = choice(ROLES, "viewer");
+  const identities = h("input", { autocomplete: "off", placeholder: t("all") });
+  const expires = h("input", { type: "datetime-local" });
   const problem = h("div");
   const shown = h("div", { role: "status" });
   const make = (event) => {
     event.preventDefault();
     attempt(problem, async () => {
-      const { key } = await call("POST", "keys", { body: { name: name.value, role: role.value } });
+      const limits = { identities: namesIn(identities.value), expires: utc(expires.value) || undefined };
+      const { key } = await call("POST", "keys", { body: { name: name.value, role: role.value, ...limits } });
       fill(shown, h("p.warning", t("Copy it now, it is not shown again:"), " ", h("code", key)));
       name.value = "";
       await done();
     });
   };
   return h("form", { onsubmit: make }, h("h3", t("New key")),
-    h("div.row", labelled(t("Name"), name), labelled(t("Role"), role), h("button", { type: "submit" }, t("Make"))), problem, shown);
+    h("div.row", labelled(t("Name"), name), labelled(t("Role"), role),
+      labelled(t("Only for the stations"), identities), labelled(t("Valid to"), expires), h("button", { type: "submit" }, t("Make"))), problem, shown);
+}
+
+/** "CP1, CP2" as a list; undefined where there is none. */
+function namesIn(text) {
+  const names = text.split(",").map((name) => name.trim()).filter(Boolean);
+  return names.length ? names : undefined;
 }

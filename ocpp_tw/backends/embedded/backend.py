@@ -4,6 +4,7 @@ The central system that answers for itself: its rules, over SQLite.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from sqlite3 import Connection
@@ -42,11 +43,23 @@ from .transactions import Meter, Started, Stopped
 #: How many running transactions we know without asking the database.
 MOST_METERS = 100_000
 
-#: How often old events are forgotten, in seconds, and how many at once.
+#: How often what is old is forgotten, in seconds, and how many rows at once.
 PRUNE, PRUNED_AT_ONCE = 3600.0, 20_000
 
 #: How many events, and messages kept aside, there are at most.
 MOST_EVENTS, MOST_KEPT_ASIDE = 1_000_000, 100_000
+
+#: The same where all is in memory, in the thread that answers; and how many
+#: rows there are at most then.
+PRUNE_MEMORY, PRUNED_IN_MEMORY = 5.0, 1_000
+MOST_IN_MEMORY = {
+    "events": 20_000,
+    "readings": 250_000,
+    "transactions": 20_000,
+}
+
+#: More days, and more rows, than there are.
+NO_END = 2**36
 
 #: What is kept of an event's payload.
 LONGEST_EVENT = 16_384
@@ -58,6 +71,7 @@ _CONSEQUENCES: dict[str, Callable[..., None]] = {
     "CancelReservation": reservations.cancelled,
     "SetChargingProfile": profiles.profile_set,
     "ClearChargingProfile": profiles.profiles_cleared,
+    "RemoteStartTransaction": profiles.profile_sent_along,
     "SendLocalList": profiles.local_list_sent,
 }
 
@@ -82,15 +96,25 @@ class EmbeddedBackend(Records, Service):
         accept_unknown: bool = True,
         heartbeat_interval: int = 300,
         event_days: int = 30,
+        meter_days: int = 0,
+        id_tag_pattern: str = "",
     ) -> None:
         """
         @param accept_unknown: whether id tags that nobody registered may
             charge.
+        @param meter_days: how long meter values are kept; 0 for ever.
+        @param id_tag_pattern: the group of it is the id tag, where all of
+            that matches.
         """
         super().__init__(database, reactor)
         self._accept_unknown = accept_unknown
         self._interval = heartbeat_interval
-        self._event_days = event_days
+        #: How many days rows are kept, by table.
+        self._days = {"events": event_days, "readings": meter_days or NO_END}
+        self._most = {"events": MOST_EVENTS}
+        if database.forgets:
+            self._days["transactions"] = NO_END
+            self._most = MOST_IN_MEMORY
         self._meters: dict[int, Meter] = {}
         self._told = (-1, "")
         self._in_trouble = False
@@ -99,8 +123,25 @@ class EmbeddedBackend(Records, Service):
             for name in dir(self)
             if name.startswith("answer_")
         }
+        if id_tag_pattern:
+            self._tags_by(re.compile(id_tag_pattern))
         self._pruning = LoopingCall(self._prune)
         self._pruning.clock = reactor
+
+    def _tags_by(self, pattern: re.Pattern[str]) -> None:
+        """
+        Read id tags by that pattern.
+        """
+
+        def by_pattern(
+            answer: Callable[[IStation, Payload], Answer],
+        ) -> Callable[[IStation, Payload], Answer]:
+            return lambda station, payload: answer(
+                station, id_tags.read_by(pattern, payload)
+            )
+
+        for action in ("Authorize", "StartTransaction", "StopTransaction"):
+            self._answers[action] = by_pattern(self._answers[action])
 
     # A service
 
@@ -118,7 +159,8 @@ class EmbeddedBackend(Records, Service):
                 "no id tag is registered: every id tag is accepted; "
                 "[embedded] unknown_id_tags = refuse ends that"
             )
-        self._pruning.start(PRUNE, now=False)
+        forgets = self.database.forgets
+        self._pruning.start(PRUNE_MEMORY if forgets else PRUNE, now=False)
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
@@ -281,7 +323,11 @@ class EmbeddedBackend(Records, Service):
                     received=now,
                 )
             )
-            return found.addCallbacks(self._measured, self._not_stored)
+            return found.addCallbacks(
+                self._measured,
+                self._keep_aside,
+                errbackArgs=(identity, "MeterValues", payload),
+            )
         for reading in readings:
             word = meter.see(reading)
             if word is not None:
@@ -317,7 +363,10 @@ class EmbeddedBackend(Records, Service):
             )
         )
         return stopped.addCallbacks(
-            self._stopped, self._not_stored, (station.identity,)
+            self._stopped,
+            self._keep_aside,
+            (station.identity,),
+            errbackArgs=(station.identity, "StopTransaction", payload),
         )
 
     def _stopped(self, stopped: Stopped, identity: str) -> Payload:
@@ -400,14 +449,60 @@ class EmbeddedBackend(Records, Service):
             ErrorCode.INTERNAL_ERROR, "not stored; try again"
         ) from None
 
+    def _keep_aside(
+        self, failure: Failure, identity: str, action: str, payload: Payload
+    ) -> Any:
+        """
+        Keep what a bug of ours kept from being understood: a station that
+        was told of it would send the same for ever.
+        """
+        if failure.check(BackendUnavailable):
+            return self._not_stored(failure)
+        self.log.failure(
+            "{identity}: a bug in the rules; the {action} is kept aside",
+            failure,
+            identity=identity,
+            action=action,
+        )
+        kept = self.database.write(
+            partial(
+                transactions.keep_aside,
+                identity=identity,
+                request=payload,
+                received=self._now(),
+                reason="a bug in the rules",
+                action=action,
+            )
+        )
+        return kept.addCallbacks(_nothing, self._not_stored)
+
     def _not_noted(self, failure: Failure) -> None:
         if not failure.check(BackendUnavailable):
             self.log.failure("a bug in the rules", failure)
 
     def _prune(self) -> Deferred[None]:
-        oldest = self._now() - self._event_days * 86_400_000
-        pruned = self.database.write(partial(_prune, oldest=oldest))
+        pruned = Deferred.fromCoroutine(self.prune())
         return pruned.addErrback(self._not_noted)
+
+    async def prune(self) -> None:
+        """
+        Forget what is too old, or too much.
+        """
+        at_once = PRUNED_AT_ONCE
+        if self.database.forgets:
+            at_once = PRUNED_IN_MEMORY
+        await self.database.write(_prune_kept_aside)
+        for table, days in self._days.items():
+            oldest = self._now() - days * 86_400_000
+            few = partial(
+                _prune,
+                table=table,
+                oldest=oldest,
+                most=self._most.get(table, NO_END),
+                at_once=at_once,
+            )
+            while await self.database.write(few) == at_once:
+                pass
 
     def _now(self) -> int:
         return int(self._seconds() * 1000)
@@ -419,19 +514,36 @@ class EmbeddedBackend(Records, Service):
         return await super().close_transaction(transaction_id, reason)
 
 
-def _nothing(_: None) -> Payload:
+def _nothing(_: object) -> Payload:
     return {}
 
 
-def _prune(db: Connection, oldest: int) -> None:
+#: When a row of each table came to us.
+_CAME = {
+    "events": "time",
+    "readings": "received",
+    "transactions": "start_received",
+}
+
+
+def _prune(
+    db: Connection, table: str, oldest: int, most: int, at_once: int
+) -> int:
     """
-    Forget the events that are too old or too many.
+    Forget the first rows, as far as they are too old or too many: a few at a
+    time, so that stations have their turns.
+
+    @return: how many were forgotten.
     """
-    db.execute(
-        "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE time < ?"
-        " OR id <= (SELECT max(id) FROM events) - ? ORDER BY id LIMIT ?)",
-        (oldest, MOST_EVENTS, PRUNED_AT_ONCE),
-    )
+    return db.execute(
+        f"DELETE FROM {table} WHERE id IN (SELECT id FROM (SELECT id,"
+        f" {_CAME[table]} AS came FROM {table} ORDER BY id LIMIT ?)"
+        f" WHERE came < ? OR id <= (SELECT max(id) FROM {table}) - ?)",
+        (at_once, oldest, most),
+    ).rowcount
+
+
+def _prune_kept_aside(db: Connection) -> None:
     db.execute(
         "DELETE FROM kept_aside WHERE id <="
         " (SELECT max(id) FROM kept_aside) - ?",
@@ -446,7 +558,8 @@ def make_backend(
 ) -> EmbeddedBackend:
     """
     C{path} (C{cs.sqlite3}), C{unknown_id_tags} (C{accept} or C{refuse}),
-    C{heartbeat_interval} (300 s), C{message_log_days} (30).
+    C{id_tag_pattern} (none), C{heartbeat_interval} (300 s),
+    C{message_log_days} (30), C{meter_values_days} (0, for ever).
 
     @raise BadConfig: C{unknown_id_tags} is neither.
     """
@@ -462,4 +575,6 @@ def make_backend(
         accept_unknown=unknown == "accept",
         heartbeat_interval=int(settings.get("heartbeat_interval", 300)),
         event_days=int(settings.get("message_log_days", 30)),
+        meter_days=int(settings.get("meter_values_days", 0)),
+        id_tag_pattern=str(settings.get("id_tag_pattern", "")),
     )

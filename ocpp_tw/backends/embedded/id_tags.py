@@ -4,6 +4,7 @@ Who may charge: AuthorizationStatus by the rules of OCPP 1.6, section 7.2.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -59,6 +60,19 @@ class IdTag:
         return {k: v for k, v in members.items() if v is not None}
 
 
+def read_by(
+    pattern: re.Pattern[str], payload: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """
+    A payload with what of its idTag counts.
+
+    >>> read_by(re.compile("([0-9A-F]+)-KEBA"), {"idTag": "04A2-KEBA"})
+    {'idTag': '04A2'}
+    """
+    found = pattern.fullmatch(payload.get("idTag", "").strip())
+    return payload if found is None else {**payload, "idTag": found[1] or ""}
+
+
 def find(db: sqlite3.Connection, id_tag: str) -> IdTag | None:
     """
     What is known of an id tag, however it is spelled.
@@ -69,6 +83,15 @@ def find(db: sqlite3.Connection, id_tag: str) -> IdTag | None:
         (id_tag.strip(),),
     ).fetchone()
     return None if row is None else IdTag(*row)
+
+
+def parent_of(db: sqlite3.Connection, id_tag: str) -> str | None:
+    """
+    The parentIdTag of an id tag, in lower case; None where there is none.
+    """
+    found = find(db, id_tag)
+    parent = None if found is None else found.parent_id_tag
+    return None if parent is None else parent.casefold()
 
 
 def is_empty(db: sqlite3.Connection) -> bool:

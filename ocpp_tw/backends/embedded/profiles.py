@@ -27,6 +27,18 @@ def profile_set(
     put(db, None, identity, order, now)
 
 
+def profile_sent_along(
+    db: sqlite3.Connection, identity: str, order: Mapping[str, Any], now: int
+) -> None:
+    """
+    The station accepted a RemoteStartTransaction: it installs the profile
+    that came with it (OCPP 1.6, section 5.11), where we know where.
+    """
+    if "chargingProfile" in order and "connectorId" in order:
+        profile = order["chargingProfile"]
+        put(db, None, identity, {**order, "csChargingProfiles": profile}, now)
+
+
 def put(
     db: sqlite3.Connection,
     record_id: int | None,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...ocpp.times import parse_time
+from . import id_tags
 from .readings import clamped
 
 
@@ -95,13 +96,17 @@ def _for_start(
     now: int,
 ) -> tuple[int, int] | None:
     identity, connector = place
-    active: list[tuple[int, int, int, str, int]] = db.execute(
-        "SELECT id, reservation_id, connector, id_tag, expiry"
+    active: list[tuple[int, int, int, str, str | None, int]] = db.execute(
+        "SELECT id, reservation_id, connector, id_tag, parent_id_tag, expiry"
         " FROM reservations WHERE identity = ? AND status = 'Active'"
         " ORDER BY connector = 0, id",
         (identity,),
     ).fetchall()
-    for record_id, reservation_id, at, of, expiry in active:
+    if not active:
+        return None
+    tag = id_tag.strip().casefold()
+    parent = id_tags.parent_of(db, id_tag)
+    for record_id, reservation_id, at, of, of_parent, expiry in active:
         # The station knows best whether it was in time.
         if number is not None and reservation_id == number:
             return record_id, reservation_id
@@ -109,7 +114,10 @@ def _for_start(
             number is None
             and expiry > now
             and at in (connector, 0)
-            and of.casefold() == id_tag.strip().casefold()
+            and (
+                of.casefold() == tag
+                or (of_parent is not None and of_parent.casefold() == parent)
+            )
         ):
             return record_id, reservation_id
     return None

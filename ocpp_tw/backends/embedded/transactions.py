@@ -558,14 +558,15 @@ def keep_aside(
     received: int,
     reason: str,
     number: int | None = None,
+    action: str = "StopTransaction",
 ) -> bool:
     """
-    Keep a StopTransaction that fits no transaction; once, however often it
-    comes.
+    Keep a message that fits no transaction; once, however often it comes.
 
     @return: whether this was the first time.
     """
     payload = dumps(request)
+    claimed = request.get("transactionId", 0)
     kept = db.execute(
         "INSERT OR IGNORE INTO kept_aside (received, identity, action,"
         " transaction_id, reason, payload, digest)"
@@ -573,8 +574,8 @@ def keep_aside(
         (
             received,
             identity,
-            "StopTransaction",
-            clamped(request["transactionId"]) if number is None else number,
+            action,
+            clamped(claimed) if number is None else number,
             reason,
             payload[:_LONGEST_KEPT].decode(errors="replace"),
             blake2b(payload, digest_size=16).digest(),

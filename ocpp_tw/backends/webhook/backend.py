@@ -4,6 +4,7 @@ The backend that asks an HTTP server what to answer.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from typing import Any
@@ -30,9 +31,14 @@ from ...interfaces import (
 )
 from ...ocpp.messages import Call, Payload
 from ...ocpp.schemas import Violation
-from ..elsewhere import Senseless, as_time, read_reply, write_json
+from ..elsewhere import (
+    Senseless,
+    as_time,
+    read_reply,
+    write_json,
+)
 from .endpoint import Endpoint, Unanswered, make_agent, make_endpoint
-from .outbox import MIGRATIONS, Outbox
+from .outbox import MIGRATIONS, Lead, Outbox
 
 
 #: What can be told, beside Calls.
@@ -52,6 +58,7 @@ class WebhookBackend(Service):
     def __init__(
         self,
         endpoint: Endpoint,
+        central_system: ICentralSystem,
         clock: IReactorTime,
         outbox: Outbox | None = None,
         events: Sequence[str] = (),
@@ -62,6 +69,7 @@ class WebhookBackend(Service):
         """
         self.unanswered: Counter[str] = Counter()
         self._endpoint = endpoint
+        self._central_system = central_system
         self._clock = clock
         self._outbox = outbox
         self._told = frozenset(events if outbox else ())
@@ -86,6 +94,18 @@ class WebhookBackend(Service):
             return succeed(None)
         return self._outbox.stopService()
 
+    # Watched
+
+    def figures(self) -> Iterator[Figure]:
+        """
+        What was not answered, what is asked now, and what waits in the
+        outbox.
+        """
+        yield unanswered(self.unanswered.total())
+        yield from pool(self._endpoint.busy, 0, self._endpoint.waiting)
+        if self._outbox is not None:
+            yield from self._outbox.figures()
+
     # Stations
 
     def answer(self, station: IStation, call: Call) -> Deferred[Payload]:
@@ -106,9 +126,11 @@ class WebhookBackend(Service):
         try:
             reply = await self._endpoint.post(body, call.unique_id)
             return read_reply(orjson.loads(reply))
-        except (Unanswered, Senseless, orjson.JSONDecodeError) as e:
-            reason = f"{type(e).__name__}: {e}"[:300]
-        self.unanswered[reason.partition(":")[0][:60]] += 1
+        except Unanswered as e:
+            reason, kind = str(e), re.split("[:(]", str(e))[0].strip()
+        except (Senseless, orjson.JSONDecodeError) as e:
+            reason, kind = f"no answer in the reply: {e}"[:300], "no answer"
+        self.unanswered[kind[:60]] += 1
         self.log.error(
             "{station}: no answer to {action} from {url}: {reason}",
             station=station,
@@ -122,7 +144,9 @@ class WebhookBackend(Service):
         self._tell("connected", station, address=station.address)
 
     def station_disconnected(self, station: IStation) -> None:
-        self._tell("disconnected", station)
+        # Not where a newer connection took its place.
+        if not self._central_system.is_connected(station.identity):
+            self._tell("disconnected", station)
 
     # An observer
 
@@ -160,25 +184,6 @@ class WebhookBackend(Service):
             },
         )
 
-    # Figures
-
-    def figures(self) -> Iterator[Figure]:
-        yield unanswered(self.unanswered.total())
-        yield from pool(self._endpoint.busy, 0, self._endpoint.waiting)
-        if self._outbox is not None:
-            yield Figure(
-                "cs_events_waiting",
-                "gauge",
-                "Events that the webhook has not been told yet.",
-                self._outbox.waiting,
-            )
-            yield Figure(
-                "cs_events_dropped",
-                "counter",
-                "Events that could not be kept until they are told.",
-                self._outbox.dropped,
-            )
-
     # An outbox
 
     async def outbox(
@@ -210,11 +215,12 @@ def make_backend(
     endpoint = make_endpoint(settings, url, agent, reactor)
     events = settings["events"]
     if not events:
-        return WebhookBackend(endpoint, reactor)
+        return WebhookBackend(endpoint, central_system, reactor)
     where = settings["events_url"] or url
     outbox = Outbox(
         Database(settings["outbox"], MIGRATIONS, reactor),
+        Lead(f"{settings['outbox']}-lock"),
         make_endpoint(settings, where, agent, reactor),
         reactor,
     )
-    return WebhookBackend(endpoint, reactor, outbox, events)
+    return WebhookBackend(endpoint, central_system, reactor, outbox, events)

@@ -16,7 +16,7 @@ from twisted.web.resource import Resource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from ...errors import BadRequest, OCPPError
-from ...journal import Deed
+from ...journal import REFUSED, Deed
 from ...queued import Queue
 from ...router import Router
 from . import guard
@@ -127,7 +127,7 @@ class API(Resource):
                 challenge(request, self.door.ways)
             raise
         finally:
-            if request.method not in SAFE or status in (401, 403):
+            if _changes(route, request) or status in REFUSED:
                 self._note(request, status)
 
     def _note(self, request: IRequest, status: int) -> None:
@@ -147,6 +147,14 @@ class API(Resource):
                 status,
             )
         )
+
+
+def _changes(route: Route, request: IRequest) -> bool:
+    """
+    Whether a request may change something; what may be read by GET, too,
+    does not.
+    """
+    return request.method not in SAFE and "GET" not in route.methods.split()
 
 
 def _segments(request: IRequest) -> list[bytes]:

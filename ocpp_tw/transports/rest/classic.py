@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IRequest
 
@@ -34,14 +35,22 @@ from .asked import (
 from .door import note_command
 from .records import KEPT, records_of
 from .routes import FROM, IDENTITY, TIMEOUT, Parameter, Route
-from .shapes import ASKED, BODIES, OBJECT, WHOLE, array, shape
+from .shapes import (
+    ASKED,
+    BODIES,
+    OBJECT,
+    SOME_TEXT,
+    WHOLE,
+    array,
+    shape,
+)
 
 
 _PING = shape(error=shape(code={"const": 200}, message={"const": "OK"}))
 _TIME = shape(serverTime=WHOLE)
 
 _QUERY = (
-    IDENTITY,
+    evolve(IDENTITY, schema=SOME_TEXT, required=True),
     Parameter("dateFrom", "Not before this time.", FROM.schema),
     Parameter("dateTo", "Before this time.", FROM.schema),
 )
@@ -281,7 +290,7 @@ def _charge_point(known: Known) -> dict[str, Any]:
         "Identity": known.identity,
         "Address": known.address,
         "Connection": station and _connection(station),
-        "Protocol": getattr(station, "protocol", "JSON"),
+        "Protocol": known.protocol or "JSON",
         "Version": known.version or None,
         "Account": known.account or None,
         "Connected": station is not None,

@@ -101,11 +101,10 @@ class Door:
         We begin; where there are no users, make one.
         """
         self._is_open = True
-        if self.ways and not self.users.users:
-            password = secrets.token_urlsafe(12)
-            self.users.put_user(
-                "admin", "admin", self.passwords.hash_now(password)
-            )
+        if not self.ways or self.users.users:
+            return
+        password = secrets.token_urlsafe(12)
+        if self.users.put_first("admin", self.passwords.hash_now(password)):
             self.log.warn(
                 "made the user admin, with the password {password}  "
                 "(this is not said again)",

@@ -13,7 +13,7 @@ from ...errors import NotFound
 from ...interfaces import Page
 from .asked import read_list_query, read_object, read_query
 from .routes import Route
-from .shapes import NAMED, OBJECT, listed
+from .shapes import BODIES, NAMED, TEXT, listed, shape
 
 
 Body = Mapping[str, Any]
@@ -58,7 +58,7 @@ class Emulators:
                 "POST",
                 "/emulators",
                 self.make,
-                takes=OBJECT,
+                takes=BODIES["Emulator"],
                 gives=NAMED["Emulator"],
                 errors=[404],
             ),
@@ -67,7 +67,7 @@ class Emulators:
                 "PATCH",
                 one,
                 self.change,
-                takes=OBJECT,
+                takes=BODIES["Emulated"],
                 gives=NAMED["Emulator"],
             ),
             Route("DELETE", one, self.remove, status=204),
@@ -75,8 +75,8 @@ class Emulators:
                 "POST",
                 f"{one}/actions",
                 self.act,
-                takes=OBJECT,
-                gives=OBJECT,
+                takes=BODIES["Act"],
+                gives=shape(name=TEXT),
             ),
         ]
 

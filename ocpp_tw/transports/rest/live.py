@@ -16,6 +16,7 @@ from ...errors import BadRequest, TooManyRequests
 from ...events import TYPES, Events, Wanted
 from .asked import read_texts
 from .routes import Parameter, Route
+from .shapes import TEXT
 
 
 #: How many may watch at the same time.
@@ -56,7 +57,13 @@ class Live:
                         {"type": "string", "enum": list(TYPES)},
                         several=True,
                     ),
+                    Parameter(
+                        "Last-Event-ID",
+                        "Of the last event that was heard of.",
+                        place="header",
+                    ),
                 ),
+                gives={"examples": ["event: connected\ndata: {}\n\n"], **TEXT},
                 media="text/event-stream",
             )
         ]

@@ -14,7 +14,8 @@ from typing import Any
 
 from ... import __version__
 from ...ocpp.actions import TO_STATION
-from ...ocpp.schemas import REQUESTS, RESPONSES
+from ...ocpp.schemas import REQUESTS, RESPONSES, official
+from ...ocpp.translate import COUNTERPARTS, OPERATIONS
 from ...ocpp.versions import Version
 from .asked import ITEMS, LONGEST_BODY, MOST_ITEMS
 from .routes import Route
@@ -42,6 +43,9 @@ _ERRORS = {
 _ALWAYS = (400, 401, 403, 413, 429, 500)
 
 _COMMAND = "/ChargePoint/<identity>/<action>"
+
+#: The version of the words that stations of 1.x may be asked in, too.
+_NEW = Version.V201
 
 _LIST = (
     {
@@ -126,9 +130,16 @@ def path_of(route: Route) -> str:
 
 def _error(status: int) -> Json:
     shape = "CallError" if status == 502 else "Error"
+    said = {"error": {"code": status, "message": _ERRORS[status]}}
+    call_error = SHAPES["CallError"]["examples"][0]
     answer: Json = {
         "description": _ERRORS[status],
-        "content": {"application/json": {"schema": named(shape)}},
+        "content": {
+            "application/json": {
+                "schema": named(shape),
+                "example": call_error if status == 502 else said,
+            }
+        },
     }
     if status == 429:
         answer["headers"] = {
@@ -151,25 +162,37 @@ def _operations(
         yield (
             path_of(route),
             method.lower(),
-            _operation(route, method, takes, route.gives or {}),
+            _operation(
+                route, method, _media(takes), _media(route.gives or {})
+            ),
         )
+
+
+def _media(schema: Mapping[str, Any] | None) -> Json | None:
+    """
+    A schema of ours with an example; those of OCPP have theirs.
+    """
+    if schema is None:
+        return None
+    return {"schema": schema, "example": sample(schema)}
 
 
 def _commands(
     route: Route, components: _Components
 ) -> Iterator[tuple[str, str, Json]]:
     """
-    An operation for each that a central system may ask of a station.
+    An operation for each that a central system may ask of a station, by any
+    of its names.
     """
-    for action in sorted({a for known in TO_STATION.values() for a in known}):
-        versions = [v for v in Version if action in TO_STATION.get(v, ())]
+    for action in sorted(OPERATIONS):
+        asked, answers = _words(action)
         operation = _operation(
             route,
             "POST",
-            components.either(versions, action, "Request"),
-            components.either(versions, action, "Response"),
+            {"schema": components.either(asked, "Request")},
+            {"schema": components.either(answers, "Response")},
         )
-        said = " and ".join(versions)
+        said = " and ".join(version for version, _ in asked)
         operation |= {
             "operationId": f"command{action}",
             "summary": f"{action} of OCPP {said}",
@@ -181,24 +204,48 @@ def _commands(
         yield f"/ChargePoint/{{identity}}/{action}", "post", operation
 
 
+_Words = list[tuple[Version, str]]
+
+
+def _words(action: str) -> tuple[_Words, _Words]:
+    """
+    The requests of that name, and the answers: what a station of 1.x is
+    asked in the words of 2.x it answers in its own.
+    """
+    ours = _spoken(action)
+    old = [one.old for one in COUNTERPARTS if one.new == action]
+    theirs = [(_NEW, action)] if old else []
+    answers = ours or [words for name in old for words in _spoken(name)]
+    return ours + theirs, answers
+
+
+def _spoken(action: str) -> _Words:
+    return [(v, action) for v, known in TO_STATION.items() if action in known]
+
+
 def _operation(
-    route: Route, method: str, takes: Mapping[str, Any] | None, gives: Any
+    route: Route, method: str, takes: Json | None, gives: Json | None
 ) -> Json:
+    """
+    @param takes: the body by its schema and an example, None for no body.
+    @param gives: the same of the answer.
+    """
     summary, _, description = _said(route).partition("\n\n")
     operation: Json = {
         "operationId": f"{method.lower()}{_in_camel_case(route.path)}",
         "summary": summary.replace("\n", " "),
         "tags": [_tag(route.path)],
-        "parameters": [*_parameters(route)],
+        "parameters": [*_parameters(route, method)],
         "responses": _responses(route, method, gives),
         "x-role": route.least_role,
     }
     if description:
         operation["description"] = description.replace("\n", " ")
     if takes is not None:
+        schema = takes["schema"]
         operation["requestBody"] = {
-            "required": bool(takes.get("required") or "$ref" in takes),
-            "content": {"application/json": {"schema": takes}},
+            "required": bool(schema.get("required") or "$ref" in schema),
+            "content": {"application/json": takes},
         }
     schemes = ("basic", "bearer", "session")
     operation["security"] = (
@@ -235,7 +282,7 @@ def _in_camel_case(path: str) -> str:
     return "".join(word[0].upper() + word[1:] for word in words)
 
 
-def _parameters(route: Route) -> Iterator[Json]:
+def _parameters(route: Route, method: str) -> Iterator[Json]:
     for name in re.findall(r"<(\w+)>", route.path):
         yield {
             "name": name,
@@ -250,7 +297,8 @@ def _parameters(route: Route) -> Iterator[Json]:
             schema = {"type": "array", "items": schema}
         yield {
             "name": parameter.name,
-            "in": "query",
+            "in": parameter.place,
+            "required": parameter.required and method == "GET",
             "description": parameter.meaning,
             "schema": schema,
         }
@@ -258,10 +306,10 @@ def _parameters(route: Route) -> Iterator[Json]:
         yield from _LIST
 
 
-def _responses(route: Route, method: str, gives: Any) -> Json:
+def _responses(route: Route, method: str, gives: Json | None) -> Json:
     answer: Json = {"description": "It is done."}
     if route.status != 204:
-        answer["content"] = {route.media: {"schema": gives}}
+        answer["content"] = {route.media: gives}
     if route.columns:
         answer["content"]["text/csv"] = {"schema": {"type": "string"}}
     errors = {*_ALWAYS, *route.errors}
@@ -274,7 +322,7 @@ def _responses(route: Route, method: str, gives: Any) -> Json:
         **{
             str(status): {
                 "description": "It waits.",
-                "content": {route.media: {"schema": schema}},
+                "content": {route.media: _media(schema)},
             }
             for status, schema in route.others.items()
         },
@@ -293,20 +341,17 @@ class _Components:
     def __init__(self) -> None:
         self.schemas: dict[str, Any] = dict(SHAPES)
 
-    def either(
-        self, versions: Iterable[Version], action: str, kind: str
-    ) -> Json:
+    def either(self, actions: _Words, kind: str) -> Json:
         """
-        The request or the response of one of those versions.
+        The request or the response of one of those, by version and action.
         """
-        names = [self._add(version, action, kind) for version in versions]
+        names = [self._add(*action, kind) for action in actions]
         if len(names) == 1:
             return dict(named(names[0]))
         return {"anyOf": [named(name) for name in names]}
 
     def _add(self, version: Version, action: str, kind: str) -> str:
-        table = REQUESTS if kind == "Request" else RESPONSES
-        source = table[version, action].source
+        source = _source(version, action, kind)
         prefix = f"OCPP{version}"
         local: dict[str, str] = {}
         definitions = source.get("definitions", {})
@@ -331,6 +376,16 @@ class _Components:
         made["examples"] = [example(made, self.schemas)]
         self.schemas[own] = made
         return own
+
+
+def _source(version: Version, action: str, kind: str) -> Mapping[str, Any]:
+    """
+    The standard's own schema.
+    """
+    if version is _NEW:
+        return official(version, action, kind)
+    table = REQUESTS if kind == "Request" else RESPONSES
+    return table[version, action].source
 
 
 _TAKEN: Any = object()
@@ -370,6 +425,57 @@ def modern(schema: Any, local: Mapping[str, str]) -> Any:
         elif made.get(exclusive) is False:
             del made[exclusive]
     return made
+
+
+#: What members of ours are for example, by their names.
+_OF_NAME: Mapping[str, Any] = {
+    "action": "Reset",
+    "address": "10.0.0.5:5123",
+    "call": '[2,"19223201","Heartbeat",{}]',
+    "csChargingProfiles": {"chargingProfileId": 1},
+    "idTag": "A1B2C3D4",
+    "identity": "CP1",
+    "message": "idTag must have at most 20 characters.",
+    "method": "POST",
+    "name": "ada",
+    "next": None,
+    "path": "$.idTag",
+    "payload": {"type": "Soft"},
+    "reply": '[3,"19223201",{"currentTime":"2026-11-22T10:00:00Z"}]',
+    "role": "viewer",
+    "rule": "maxLength",
+    "url": "ws://localhost:9220/ocpp",
+    "version": "1.6",
+}
+
+
+def sample(schema: Mapping[str, Any], name: str = "") -> Any:
+    """
+    A value of a schema of ours, with all its members.
+
+    >>> sample({"type": "object", "properties": {"idTag": {"type": "string"},
+    ...         "energy": {"type": ["number", "null"]}}})
+    {'idTag': 'A1B2C3D4', 'energy': 1}
+    """
+    if "$ref" in schema:
+        return sample(SHAPES[schema["$ref"].rpartition("/")[2]], name)
+    if "examples" in schema:
+        return schema["examples"][0]
+    if "const" in schema:
+        return schema["const"]
+    if name in _OF_NAME and "enum" not in schema:
+        return _OF_NAME[name]
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        return sample({**schema, "type": kind[0]}, name)
+    if kind == "object":
+        members = schema.get("properties", {})
+        return {inner: sample(of, inner) for inner, of in members.items()}
+    if kind == "array":
+        return [sample(schema.get("items", {}), name)]
+    if "oneOf" in schema:
+        return sample(schema["oneOf"][0], name)
+    return example(schema, SHAPES)
 
 
 _OF_FORMAT = {

@@ -28,7 +28,12 @@ from .shapes import NAMED, TEXT, body, listed
 SHORTEST, LONGEST = 8, 1024
 
 _ROLE = {"type": "string", "enum": list(ROLES)}
-_PASSWORD = {"type": "string", "minLength": SHORTEST, "maxLength": LONGEST}
+_PASSWORD = {
+    "type": "string",
+    "minLength": SHORTEST,
+    "maxLength": LONGEST,
+    "examples": ["correct horse"],
+}
 
 
 class People:
@@ -56,7 +61,12 @@ class People:
                 gives=NAMED["Session"],
             ),
             Route(
-                "DELETE", "/session", self.log_out, role="public", status=204
+                "DELETE",
+                "/session",
+                self.log_out,
+                role="public",
+                status=204,
+                errors=[503],
             ),
             Route(
                 "PUT",

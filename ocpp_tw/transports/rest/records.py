@@ -13,7 +13,7 @@ from ...interfaces import IRecords, Page
 from ...router import Router
 from .asked import read_list_query, read_object, read_query, whole_number
 from .routes import FROM, IDENTITY, TO, Parameter, Route, flag
-from .shapes import BODIES, NAMED, listed
+from .shapes import BODIES, NAMED, SHAPES, listed
 
 
 _TRANSACTIONS = (
@@ -40,6 +40,12 @@ _ID_TAG = {
 
 
 _ID_TAG_FILTER = Parameter("idTag", "Of this id tag only.")
+
+
+def _in_status(kind: str) -> Parameter:
+    status = SHAPES[kind]["properties"]["status"]
+    return Parameter("status", "In this status only.", status)
+
 
 #: What may go wrong with what a backend keeps.
 KEPT = (501, 503)
@@ -114,7 +120,7 @@ class Records:
                 _RESERVATIONS,
                 query=(
                     IDENTITY,
-                    Parameter("status", "In this status only."),
+                    _in_status("Reservation"),
                     _ID_TAG_FILTER,
                     FROM,
                     TO,
@@ -135,7 +141,7 @@ class Records:
                 self.id_tags,
                 query=(
                     Parameter("q", "A part of the name."),
-                    Parameter("status", "In this status only."),
+                    _in_status("IdTag"),
                 ),
                 gives=listed("IdTag"),
                 errors=KEPT,

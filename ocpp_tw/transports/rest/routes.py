@@ -22,15 +22,19 @@ _TEXT: Schema = {"type": "string"}
 @frozen
 class Parameter:
     """
-    A parameter in the query.
+    A parameter in the query, or in a header.
 
     @ivar several: whether it may be given more than once.
+    @ivar place: C{query} or C{header}.
+    @ivar required: whether it has to be there where there is no body.
     """
 
     name: str
     meaning: str
     schema: Schema = _TEXT
     several: bool = False
+    place: str = "query"
+    required: bool = False
 
 
 _TIME: Schema = {
@@ -38,7 +42,7 @@ _TIME: Schema = {
     "format": "date-time",
     "examples": ["2026-11-22T10:00:00Z"],
 }
-_FLAG: Schema = {"type": "string", "enum": ["true", "false"]}
+_FLAG: Schema = {"type": "boolean"}
 
 IDENTITY = Parameter("identity", "Of this station only.")
 FROM = Parameter("from", "Not before this time.", _TIME)
@@ -68,7 +72,8 @@ class Route:
     @ivar columns: the names of those of the list as CSV, in one text; empty
         where there is no CSV of it.
     @ivar role: who may; where empty, viewers may GET, operators the rest.
-    @ivar query: the parameters, beside those of every list.
+    @ivar query: the parameters, beside those of every list; mostly in the
+        query.
     @ivar takes: what the body must be; None where there is none.
     @ivar gives: what the answer is; None for any JSON.
     @ivar status: of the answer.

@@ -7,12 +7,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...ocpp.translate import OPERATIONS
+
 
 Schema = Mapping[str, Any]
 
 TEXT: Schema = {"type": "string"}
+SOME_TEXT: Schema = {"type": "string", "minLength": 1}
 TEXT_OR_NULL: Schema = {"type": ["string", "null"]}
 NUMBER: Schema = {"type": "number"}
+NUMBER_OR_NULL: Schema = {"type": ["number", "null"]}
 WHOLE: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}
 OBJECT: Schema = {"type": "object"}
@@ -96,6 +100,12 @@ _SETTINGS: dict[str, Schema] = {
         "minimum": 0,
         "maximum": 86400,
     },
+    "timeZone": {**TEXT_OR_NULL, "examples": ["Europe/Berlin"]},
+    "endpoint": {
+        "type": ["string", "null"],
+        "pattern": r"^https?://[A-Za-z0-9._:-]+(/[!-~]{0,500})?$",
+        "examples": ["http://10.0.0.5:8080/"],
+    },
     "note": {"type": "string", "maxLength": 2000},
 }
 
@@ -109,9 +119,51 @@ _ID_TAG: dict[str, Schema] = {
 }
 
 _CALL = {
-    "action": {**TEXT, "examples": ["Reset"]},
+    "action": {
+        "type": "string",
+        "enum": sorted(OPERATIONS),
+        "examples": ["Reset"],
+    },
     "payload": {**OBJECT, "examples": [{"type": "Soft"}]},
 }
+
+#: A charging profile as 1.6 has it (section 7.8 of the standard).
+_PROFILE: Schema = {
+    **OBJECT,
+    "examples": [
+        {
+            "chargingProfileId": 1,
+            "stackLevel": 0,
+            "chargingProfilePurpose": "TxDefaultProfile",
+            "chargingProfileKind": "Absolute",
+            "chargingSchedule": {
+                "chargingRateUnit": "A",
+                "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16}],
+            },
+        }
+    ],
+}
+
+_EMULATED: dict[str, Schema] = {
+    "identity": TEXT,
+    "url": TEXT,
+    "connectors": {
+        "description": "How many, or what stands in a file.",
+        "examples": [2],
+    },
+    "keys": {
+        "type": "object",
+        "additionalProperties": TEXT,
+        "examples": [{"MeterValueSampleInterval": "10"}],
+    },
+}
+
+#: What may happen at an emulated station.
+ACTS = (
+    *("plug", "unplug", "presentTag", "suspend", "resume", "fault"),
+    *("recover", "reset", "cutPower", "restorePower", "dropConnection"),
+    *("wireFault", "scenario"),
+)
 
 #: What bodies look like, by the name of what they are about.
 BODIES: Mapping[str, Schema] = {
@@ -126,11 +178,24 @@ BODIES: Mapping[str, Schema] = {
         payload=_CALL["payload"],
     ),
     "ChargingProfile": body(
-        {"identity": TEXT, "connectorId": WHOLE, "csChargingProfiles": OBJECT}
+        {
+            "identity": SOME_TEXT,
+            "connectorId": WHOLE,
+            "csChargingProfiles": _PROFILE,
+        }
     ),
+    "Emulator": body(
+        {"name": {**TEXT, "minLength": 1, "maxLength": 48}}, **_EMULATED
+    ),
+    "Emulated": body({}, **_EMULATED),
+    "Act": {
+        **shape(action={"type": "string", "enum": list(ACTS)}),
+        "description": "What else it takes depends on the action.",
+        "examples": [{"action": "plug", "connectorId": 1}],
+    },
     "Close": body({}, reason=TEXT),
     "Nothing": body({}),
-    "Lists": body({"identity": TEXT}, dateFrom=TEXT, dateTo=TEXT),
+    "Lists": body({"identity": SOME_TEXT}, dateFrom=TIME, dateTo=TIME),
 }
 
 #: The shapes, by their names in the documentation.
@@ -171,8 +236,11 @@ SHAPES: Mapping[str, Schema] = {
     "Station": shape(
         identity=TEXT,
         version=TEXT_OR_NULL,
+        protocol={"enum": ["JSON", "SOAP", None]},
         account=TEXT_OR_NULL,
         address=TEXT_OR_NULL,
+        reachedAt=TEXT_OR_NULL,
+        heartbeatInterval={"type": ["number", "null"]},
         connected=FLAG,
         connectedAt=TIME_OR_NULL,
         disconnectedAt=TIME_OR_NULL,
@@ -248,66 +316,84 @@ SHAPES: Mapping[str, Schema] = {
         configuration=OBJECT,
     ),
     "Transaction": {
-        "type": "object",
-        "properties": {
-            "transactionId": {"type": ["integer", "string"]},
-            "identity": TEXT,
-            "connectorId": {"type": ["integer", "null"]},
-            "idTag": TEXT_OR_NULL,
-            "startTime": TIME_OR_NULL,
-            "stopTime": TIME_OR_NULL,
-            "meterStart": {"type": ["number", "null"]},
-            "meterStop": {"type": ["number", "null"]},
-            "energy": {"type": ["number", "null"], "description": "In Wh."},
-            "active": FLAG,
-            "suspect": array(TEXT),
-        },
+        **shape(
+            transactionId={"type": ["integer", "string"]},
+            identity=TEXT,
+            connectorId={"type": ["integer", "null"]},
+            idTag=TEXT_OR_NULL,
+            startTime=TIME_OR_NULL,
+            meterStart=NUMBER_OR_NULL,
+            active=FLAG,
+            suspect=array(TEXT),
+        ),
+        "description": "What follows its stop is there once it has ended.",
     },
-    "MeterValue": {
-        "type": "object",
-        "properties": {
-            "time": TIME,
-            "connectorId": {"type": ["integer", "null"]},
-            "measurand": TEXT_OR_NULL,
-            "unit": TEXT_OR_NULL,
-            "phase": TEXT_OR_NULL,
-        },
-    },
-    "Reservation": {
-        "type": "object",
-        "properties": {
-            "id": WHOLE,
-            "reservationId": WHOLE,
-            "identity": TEXT,
-            "connectorId": {"type": ["integer", "null"]},
-            "idTag": TEXT_OR_NULL,
-            "expiryDate": TIME_OR_NULL,
-            "status": {
-                "enum": ["Active", "Used", "Cancelled", "Expired", "Faulted"]
-            },
-        },
-    },
+    "MeterValue": shape(
+        time=TIME,
+        connectorId={"type": ["integer", "null"]},
+        measurand=TEXT_OR_NULL,
+        value=TEXT,
+        unit=TEXT_OR_NULL,
+        phase=TEXT_OR_NULL,
+        context=TEXT_OR_NULL,
+        location=TEXT_OR_NULL,
+        format=TEXT_OR_NULL,
+        suspect=TEXT_OR_NULL,
+    ),
+    "Reservation": shape(
+        id=WHOLE,
+        reservationId=WHOLE,
+        identity=TEXT,
+        connectorId={"type": ["integer", "null"]},
+        idTag=TEXT_OR_NULL,
+        created=TIME,
+        expiryDate=TIME_OR_NULL,
+        status={"enum": ["Active", "Used", "Cancelled", "Expired", "Faulted"]},
+    ),
     "IdTag": {"type": "object", "properties": _ID_TAG},
-    "ChargingProfile": {
-        "type": "object",
-        "properties": {
-            "id": WHOLE,
-            "identity": TEXT,
-            "connectorId": {"type": ["integer", "null"]},
-            "installed": TIME_OR_NULL,
-            "csChargingProfiles": OBJECT,
+    "ChargingProfile": shape(
+        id=WHOLE,
+        identity=TEXT,
+        connectorId={"type": ["integer", "null"]},
+        installed=TIME_OR_NULL,
+        csChargingProfiles=_PROFILE,
+    ),
+    "Event": shape(
+        id=WHOLE,
+        identity=TEXT,
+        event={**TEXT, "examples": ["connected"]},
+        state={"enum": ["waiting", "dead"]},
+        created=TIME,
+        due=TIME_OR_NULL,
+        attempts=WHOLE,
+        reason=TEXT_OR_NULL,
+        body=OBJECT,
+    ),
+    "Emulator": shape(
+        name=TEXT,
+        identity=TEXT,
+        url=TEXT,
+        registration={
+            "enum": ["Accepted", "Pending", "Rejected", None],
         },
-    },
-    "Event": {
-        "type": "object",
-        "properties": {
-            "id": WHOLE,
-            "identity": TEXT,
-            "event": TEXT,
-            "state": TEXT,
-        },
-    },
-    "Emulator": OBJECT,
+        connected=FLAG,
+        powered=FLAG,
+        queued=WHOLE,
+        firmwareVersion=TEXT,
+        connectors=array(
+            shape(
+                connectorId=WHOLE,
+                status={**TEXT, "examples": ["Available"]},
+                errorCode={**TEXT, "examples": ["NoError"]},
+                plugged=FLAG,
+                energy={**NUMBER, "description": "In Wh."},
+                power={**NUMBER, "description": "In W."},
+                soc={"type": ["number", "null"], "description": "In %."},
+                transactionId={"type": ["integer", "null"]},
+                idTag=TEXT_OR_NULL,
+            )
+        ),
+    ),
     "Queued": shape(
         id=WHOLE,
         identity=TEXT,

@@ -7,10 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 from heapq import nsmallest
+from itertools import chain, islice
 from operator import attrgetter
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 
@@ -34,9 +36,12 @@ from .asked import (
 )
 from .door import note_command, visitor_of
 from .routes import TIMEOUT, Parameter, Route, flag
-from .shapes import ASKED, BODIES, NAMED, OBJECT, listed
+from .shapes import ASKED, BODIES, NAMED, OBJECT, TEXT, listed
 from .stream import Survey
 
+
+#: How many stations are looked at between two turns of others.
+SLICE = 2000
 
 _CALL: dict[str, type] = {"action": str, "payload": dict}
 
@@ -152,6 +157,12 @@ class Stations:
                 self.call_many,
                 query=(TIMEOUT,),
                 takes=BODIES["Calls"],
+                gives={
+                    **TEXT,
+                    "examples": [
+                        '{"identity":"CP1","status":"ok","answer":{}}\n'
+                    ],
+                },
                 media="application/x-ndjson",
             ),
         ]
@@ -170,17 +181,23 @@ class Stations:
             for name, matches in _FILTERS.items()
             if name in query
         ]
-        found = nsmallest(
-            query["limit"] + 1,
-            (
+        found: list[Known] = []
+        everyone = iter(self._router.fleet)
+        while some := list(islice(everyone, SLICE)):
+            chosen = (
                 known
-                for known in self._router.fleet
+                for known in some
                 if known.identity > cursor
                 and connected in (None, known.station is not None)
                 and all(matches(known) for matches in tests)
-            ),
-            key=attrgetter("identity"),
-        )
+            )
+            found = nsmallest(
+                query["limit"] + 1,
+                chain(found, chosen),
+                key=attrgetter("identity"),
+            )
+            if len(some) == SLICE:
+                await deferLater(self._reactor, 0)
         return _page(found, query["limit"])
 
     async def station(self, request: IRequest, identity: str) -> Any:
@@ -407,9 +424,8 @@ def _has_status(known: Known, text: str) -> bool:
 
 
 def _mentions(known: Known, text: str) -> bool:
-    sought = text.casefold()
     texts = known.identity, _vendor(known), _model(known), known.settings.note
-    return any(sought in text.casefold() for text in texts)
+    return text.casefold() in "\n".join(texts).casefold()
 
 
 _FILTERS = {

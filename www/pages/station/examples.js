@@ -13,7 +13,7 @@ export async function exampleOf(action, schema, station, signal) {
     newest({ identity: station.identity }, signal),
   ]);
   const known = {
-    ...EXAMPLES,
+    ...examples(),
     connectorId: action === "ReserveNow" || action === "UnlockConnector" ? 1 : active?.connectorId ?? 1,
     transactionId: active?.transactionId ?? latest?.transactionId ?? 1,
     idTag: latest?.idTag ?? "TAG1",
@@ -29,7 +29,7 @@ async function newest(query, signal) {
 
 const inHours = (hours) => new Date(Date.now() + hours * 3_600_000).toISOString();
 
-const EXAMPLES = {
+const examples = () => ({
   evseId: 1,
   reservationId: 1,
   id: 1,
@@ -53,7 +53,7 @@ const EXAMPLES = {
   expiryDateTime: inHours(1),
   retrieveDate: inHours(0.05),
   retrieveDateTime: inHours(0.05),
-};
+});
 
 /** What is worth saying although it may be left out. */
 const OF_ACTION = {

@@ -3,7 +3,7 @@
  */
 
 import { h } from "../../lib/dom.js";
-import { bootOf, modelOf } from "../../lib/fleet.js";
+import { bootOf, isWrong, modelOf } from "../../lib/fleet.js";
 import { ago, time } from "../../lib/format.js";
 import { badge, mood } from "../../lib/parts.js";
 import { to } from "../../lib/router.js";
@@ -50,13 +50,15 @@ export function connection(station) {
 }
 
 export function connectors({ connectors: all }) {
-  const shown = (all.length > 1 ? all.filter(({ connectorId }) => connectorId !== 0) : all).slice(0, MOST);
+  // What is wrong comes first: there may be no room for all.
+  const shown = (all.length > 1 ? all.filter((one) => one.connectorId !== 0 || isWrong(one)) : all)
+    .toSorted((a, b) => isWrong(b) - isWrong(a)).slice(0, MOST);
   if (!shown.length) return "–";
   return [shown.map(chip), all.length > MOST + 1 ? ` +${all.length - MOST}` : null];
 }
 
-function chip({ connectorId, status, errorCode }) {
-  const isWrong = errorCode && errorCode !== "NoError";
-  const text = isWrong ? `${status} (${errorCode})` : status;
-  return h("span.chip", { class: isWrong ? "bad" : mood(status), title: text }, `${connectorId} `, text);
+function chip(connector) {
+  const { connectorId, status, errorCode } = connector;
+  const text = isWrong(connector) && errorCode ? `${status} (${errorCode})` : status;
+  return h("span.chip", { class: isWrong(connector) ? "bad" : mood(status), title: text }, `${connectorId} `, text);
 }

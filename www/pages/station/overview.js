@@ -2,25 +2,28 @@
  * What a station is, and how its connectors are, as it is now.
  */
 
-import { all, get } from "../../lib/api.js";
+import { get, segment } from "../../lib/api.js";
+import { lastSkew, skewOf } from "../../lib/clock.js";
 import { fill, h } from "../../lib/dom.js";
-import { bootOf } from "../../lib/fleet.js";
-import { ago, duration, energy, time } from "../../lib/format.js";
-import { parseFrame } from "../../lib/frames.js";
+import { bootOf, isWrong } from "../../lib/fleet.js";
+import { ago, duration, energy, quantity, time } from "../../lib/format.js";
+import { Growing } from "../../lib/growing.js";
 import { follow } from "../../lib/live.js";
+import { trouble } from "../../lib/notice.js";
 import { badge, facts, mood, section, transactionLink } from "../../lib/parts.js";
-import { samplePlots, samplesOf } from "../../lib/samples.js";
-import { toQuery } from "../../lib/router.js";
+import { to } from "../../lib/router.js";
+import { energySince, SamplePlots, samplesOf } from "../../lib/samples.js";
+import { soon } from "../../lib/soon.js";
 import { t } from "../../lib/words.js";
 
-/** Samples that are drawn of what goes on now. */
-const MOST = 3000;
+/** Samples that are drawn of one transaction, at most. */
+const MOST = 20_000;
 
 export default function show(place) {
-  const { signal } = place;
+  const { signal, station: { identity } } = place;
   const about = h("div");
   const connectors = h("div");
-  const reports = h("div");
+  const reports = h("div.full");
   const course = new Course(place.station, signal);
   const skew = h("span");
   const draw = (station) => {
@@ -31,12 +34,24 @@ export default function show(place) {
   course.changed = () => draw(place.station);
   place.changed = draw;
   draw(place.station);
-  clockSkew(place.station, skew);
+  follow({ type: ["message"], identity }, {
+    tick: () => lastSkew(identity, signal).then((seconds) => showSkew(skew, seconds), () => {}),
+    every: 30_000,
+    seen: (message) => showSkew(skew, skewOf(message)),
+  }, signal);
   return h("div.grid",
     h("div.full", section(t("Connectors"), connectors)),
-    h("div.full", course.element),
+    course.element,
     h("div.full", section(t("Station"), about)),
-    h("div.full", reports));
+    reports);
+}
+
+/** Whether the clock of the station is right. */
+function showSkew(place, seconds) {
+  if (seconds === undefined) return;
+  const text = Math.abs(seconds) < 5 ? t("right") : seconds > 0 ? t("{time} ahead", { time: duration(seconds) }) : t("{time} behind", { time: duration(-seconds) });
+  fill(place, badge(text, Math.abs(seconds) < 60 ? "good" : "warn"));
+  place.title = t("by its last StatusNotification");
 }
 
 function aboutOf(station, skew) {
@@ -49,7 +64,7 @@ function aboutOf(station, skew) {
     [t("OCPP"), station.version],
     [t("Address"), station.address],
     [t("Account"), station.account],
-    [t("Last seen"), station.lastSeen && h("span", time(station.lastSeen), h("small", ` ${ago(station.lastSeen)}`))],
+    [t("Last seen"), station.lastSeen && [time(station.lastSeen), h("small", ` ${ago(station.lastSeen)}`)]],
     [t("Connected since"), station.connected && station.connectedAt ? time(station.connectedAt) : null],
     [t("Booted"), station.bootedAt && time(station.bootedAt)],
     [t("Clock"), skew],
@@ -57,7 +72,7 @@ function aboutOf(station, skew) {
     [t("Meter"), [boot.meterType, boot.meterSerial].filter(Boolean).join(" ")],
     [t("ICCID"), boot.iccid],
     [t("IMSI"), boot.imsi],
-    [t("Violations"), station.violations ? h("a", { href: toQuery(["stations", station.identity, "messages"], { errors: "true" }) }, badge(station.violations, "warn")) : "0"],
+    [t("Violations"), station.violations ? h("a", { href: to("stations", station.identity, "violations") }, badge(station.violations, "warn")) : "0"],
     [t("Unanswered calls"), station.unansweredCalls ? badge(station.unansweredCalls, "warn") : "0"],
     [t("Note"), station.note],
   ];
@@ -68,30 +83,25 @@ function connectorCards({ connectors, meters }, active) {
   return h("div.connectors", connectors.map((one) => connectorCard(one, meters, active)));
 }
 
-function connectorCard({ connectorId, status, errorCode, info, vendorErrorCode, timestamp }, meters, active) {
+function connectorCard(connector, meters, active) {
+  const { connectorId, status, errorCode, info, vendorErrorCode, timestamp } = connector;
   const meter = meters.find((one) => one.connectorId === connectorId)?.meterValue;
   const running = active.find((one) => one.connectorId === connectorId);
-  const isWrong = errorCode && errorCode !== "NoError";
   return h("div.connector",
-    h("p.connector-head", h("b", connectorId === 0 ? t("Station itself") : t("Connector {n}", { n: connectorId })), badge(status, isWrong ? "bad" : mood(status))),
-    isWrong ? h("p.trouble", [errorCode, vendorErrorCode, info].filter(Boolean).join(" · ")) : null,
+    h("p.connector-head", h("b", connectorId === 0 ? t("Station itself") : t("Connector {n}", { n: connectorId })), badge(status, isWrong(connector) ? "bad" : mood(status))),
+    isWrong(connector) ? h("p.trouble", [errorCode, vendorErrorCode, info].filter(Boolean).join(" · ")) : null,
     running ? h("p", t("Transaction"), " ", transactionLink(running.transactionId), " · ", running.idTag, " · ", duration((Date.now() - new Date(running.startTime)) / 1000)) : null,
-    running ? h("p", gained(running, meter)) : null,
+    running ? h("p", h("b", energy(energySince(running.meterStart, samplesOf(meter))))) : null,
     meter ? h("p.hint", values(meter)) : null,
     timestamp ? h("p.hint", t("since"), " ", time(timestamp)) : null);
 }
 
-function gained({ meterStart }, meter) {
-  const register = meter && samplesOf(meter).find(({ measurand, phase }) => measurand === "Energy.Active.Import.Register" && !phase);
-  if (!register) return null;
-  const wh = Number(register.value) * (register.unit === "kWh" ? 1000 : 1) - meterStart;
-  return Number.isFinite(wh) ? h("b", energy(wh)) : null;
-}
-
 function values(meter) {
   return samplesOf(meter).slice(0, 6).map(({ measurand, value, unit, phase }) =>
-    `${measurand.split(".").slice(0, 2).join(" ")}${phase ? ` ${phase}` : ""} ${value} ${unit}`).join(" · ");
+    [measurand.split(".").slice(0, 2).join(" "), phase, inUnit(value, unit)].filter(Boolean).join(" ")).join(" · ");
 }
+
+const inUnit = (value, unit) => (String(value).trim() && Number.isFinite(Number(value)) ? quantity(Number(value), unit) : `${value} ${unit}`);
 
 function reportsOf({ reports }) {
   const names = Object.entries(reports ?? {});
@@ -104,46 +114,36 @@ function reportsOf({ reports }) {
 class Course {
   constructor({ identity }, signal) {
     Object.assign(this, { identity, signal, active: [], changed: () => {} });
-    this.element = h("div");
-    follow({ type: ["message", "transaction"], identity }, { seen: (event) => this.seen(event), tick: () => this.load(), every: 5000 }, signal);
+    this.samples = new Map();
+    this.plots = new SamplePlots(signal);
+    this.shown = section(t("Charging now"), this.plots.element);
+    this.element = h("div.full");
+    this.soon = soon(() => this.load(), 300, signal);
+    this.soon();
+    follow({ type: ["message", "transaction"], identity }, { seen: (event) => this.seen(event), tick: this.soon, every: 5000 }, signal);
   }
 
   seen({ type, action }) {
-    if (type === "transaction" || action === "MeterValues") {
-      this.timer ??= setTimeout(() => { this.timer = undefined; this.load(); }, 500);
-    }
+    if (type === "transaction" || action === "MeterValues") this.soon();
   }
 
   async load() {
     try {
       const { items } = await get("transactions", { identity: this.identity, active: "true", limit: 10 }, this.signal);
+      const samples = await Promise.all(items.map(({ transactionId }) => this.samplesOf(transactionId)));
       this.active = items;
-      const samples = await Promise.all(items.map(({ transactionId }) =>
-        all(`transactions/${transactionId}/meterValues`, {}, MOST, this.signal)));
       this.changed();
-      this.draw(samples.flat());
+      this.plots.show(samples.flat());
+      // Where it is already it stays, and with it the keyboard.
+      if (!samples.flat().length) fill(this.element);
+      else if (!this.shown.isConnected) fill(this.element, this.shown);
     } catch (error) {
-      if (error.name !== "AbortError" && !error.isAbsent) console.warn(error.message);
+      if (error.name !== "AbortError" && !error.isAbsent) fill(this.element, trouble(error));
     }
   }
 
-  draw(samples) {
-    const text = String(samples.length);
-    if (text === this.shown) return;
-    this.shown = text;
-    if (!samples.length) fill(this.element);
-    else fill(this.element, section(t("Charging now"), h("div.plots", samplePlots(samples, this.signal))));
+  samplesOf(id) {
+    if (!this.samples.has(id)) this.samples.set(id, new Growing(`transactions/${segment(id)}/meterValues`, MOST));
+    return this.samples.get(id).all(this.signal);
   }
-}
-
-/** How far its clock is from ours, by the last message that says its time. */
-async function clockSkew({ identity }, place) {
-  const { items } = await get("messages", { identity, action: "StatusNotification", limit: 1 }).catch(() => ({ items: [] }));
-  const said = parseFrame(items[0]?.call)?.[3]?.timestamp;
-  if (!said) return;
-  const seconds = (new Date(said) - new Date(items[0].time)) / 1000;
-  if (!Number.isFinite(seconds)) return;
-  const text = Math.abs(seconds) < 5 ? t("right") : seconds > 0 ? t("{time} ahead", { time: duration(seconds) }) : t("{time} behind", { time: duration(-seconds) });
-  fill(place, badge(text, Math.abs(seconds) < 60 ? "good" : "warn"));
-  place.title = t("by its last StatusNotification");
 }

@@ -1,0 +1,1 @@
+A search in the messages looks through older ones, too, and exports have what was searched for; a station that is not registered is registered by a click beside its refused connection; stations are sorted in the card view and on a phone.

@@ -1,0 +1,1 @@
+`/api/v1/stations/{identity}` shows a station's `protocol`, and of those that speak SOAP where they are reached and their heartbeat interval, which outlives a restart; several workers share such stations.

@@ -1,0 +1,1 @@
+Stations: `[stations] unanswered` hangs up on a station that answers no commands, `time_zone` (and `timeZone` of each station) is the zone of times that name none, `onboarding` says what a station is asked once its boot was accepted.
