@@ -129,7 +129,7 @@ class Log:
         Choice(["text", "json"]), "text", "How these files are written."
     )
     messages: str = setting(
-        FilePath(optional=True), "", "A file for every OCPP frame."
+        FilePath(LOGS, optional=True), "", "A file for every OCPP frame."
     )
     messages_size: int = setting(
         Size(1 << 20, 2**40),
@@ -562,7 +562,7 @@ class Postgres:
     )
     notice: bool = setting(Flag(), False, "Whether to log its notices.")
     log: str = setting(
-        FilePath(optional=True), "", "A file for what concerns it."
+        FilePath(LOGS, optional=True), "", "A file for what concerns it."
     )
     soap: str = setting(
         Choice(["server", "database"]),

@@ -15,11 +15,17 @@ from .access import AccessLog
 from .frames import FrameLog
 from .log import Logs, Owner
 from .mask import Mask
+from .part import PartLog
+
+
+#: What concerns the database is said there.
+POSTGRES = "ocpp_tw.backends.postgres"
 
 
 class Books:
     """
-    The log, the file of frames and the access log, as configured.
+    The log, the file of frames, the access log and that of the database, as
+    configured.
 
     @ivar logs: the log of the process; None where somebody else observes.
     """
@@ -39,6 +45,7 @@ class Books:
         self._owner = owner
         self._frames: FrameLog | None = None
         self._access: AccessLog | None = None
+        self._database: PartLog | None = None
         self.prepare(config)()
 
     def prepare(self, config: Config) -> Callable[[], None]:
@@ -47,18 +54,24 @@ class Books:
         @raise BadConfig: a file cannot be opened; nothing has changed.
         """
         log, owner = config.log, self._owner
-        frames = FrameLog(log, self._reactor, owner) if log.messages else None
+        frames = access = database = None
         try:
+            if log.messages:
+                frames = FrameLog(log, self._reactor, owner)
             access = _access(config, owner)
+            database = _database(config, owner)
             if self.logs is not None:
                 self.logs.use(log)
         except BaseException:
-            _close(frames)
+            _close(frames, access, database)
             raise
 
         def replace() -> None:
-            old = self._frames, self._access
+            old = self._frames, self._access, self._database
             self._frames, self._access = frames, access
+            self._database = database
+            if database is not None:
+                database.start()
             _close(*old)
 
         return replace
@@ -81,7 +94,7 @@ class Books:
         """
         Open all files anew: the old ones were moved away.
         """
-        for each in (self.logs, self._frames, self._access):
+        for each in (self.logs, self._frames, self._access, self._database):
             if each is not None:
                 each.reopen()
 
@@ -89,16 +102,24 @@ class Books:
         """
         Write what waits; the log itself stays open to the end.
         """
-        _close(self._frames, self._access)
-        self._frames = self._access = None
+        _close(self._frames, self._access, self._database)
+        self._frames = self._access = self._database = None
 
 
 def _access(config: Config, owner: Owner) -> AccessLog | None:
     path = config.server.log
-    return AccessLog(path, Mask(config.log.mask), owner) if path else None
+    log = config.log
+    return AccessLog(path, Mask(log.mask), owner, log.format) if path else None
 
 
-def _close(*files: FrameLog | AccessLog | None) -> None:
+def _database(config: Config, owner: Owner) -> PartLog | None:
+    place = config.postgres.log
+    if config.backend.name != "postgres" or not place:
+        return None
+    return PartLog(place, POSTGRES, config.log, owner)
+
+
+def _close(*files: FrameLog | AccessLog | PartLog | None) -> None:
     for file in files:
         if file is not None:
             file.close()

@@ -157,6 +157,37 @@ class Journal:
         self._socket.close()
 
 
+class JournalLines:
+    """
+    Lines for the journal that have no gravity of their own.
+    """
+
+    def __init__(self) -> None:
+        self._journal = Journal()
+        self.close = self._journal.close
+
+    def write(self, line: str) -> None:
+        entry = {"MESSAGE": line.rstrip("\n"), "PRIORITY": "6"}
+        self._journal.send({**entry, "SYSLOG_IDENTIFIER": "cs"})
+
+    def reopen(self) -> None:
+        """
+        There is nothing to open.
+        """
+
+
+def open_sink(place: str, owner: tuple[int, int] = (-1, -1)) -> Sink:
+    """
+    @param place: a path, or one of L{SPECIAL}.
+    @raise BadConfig: the file cannot be opened.
+    """
+    if place == JOURNALD:
+        return JournalLines()
+    if place in (STDOUT, STDERR):
+        return Standard(place)
+    return LogFile(place, owner)
+
+
 def _field(name: str, value: str) -> bytes:
     r"""
     >>> _field("MESSAGE", "a")

@@ -25,7 +25,7 @@ from twisted.logger import Logger
 from ..config import Log
 from ..fleet import iso
 from ..messagelog import Entry
-from .files import LogFile
+from .files import LogFile, open_sink
 from .lines import dump, printable
 from .mask import Mask
 
@@ -62,7 +62,7 @@ class FrameLog:
         self._as_lines = _as_json if config.format == "json" else _as_text
         self._waiting: deque[Entry] = deque()
         self._timer: IDelayedCall | None = None
-        self._file = LogFile(config.messages, owner)
+        self._file = open_sink(config.messages, owner)
 
     def note(self, entry: Entry) -> None:
         """
@@ -88,21 +88,28 @@ class FrameLog:
             for entry in waiting
             for line in self._as_lines(entry, self._mask)
         ]
-        lost = self._file.lost
-        self._file.write("".join(lines))
-        if self._file.lost != lost and not lost:
+        if isinstance(self._file, LogFile):
+            self._append(self._file, "".join(lines))
+        else:
+            for line in lines:
+                self._file.write(line)
+
+    def _append(self, file: LogFile, lines: str) -> None:
+        lost = file.lost
+        file.write(lines)
+        if file.lost != lost and not lost:
             self.log.error(
                 "{path}: frames cannot be written", path=str(self._path)
             )
-        if self._file.size >= self._size:
-            self._rotate()
+        if file.size >= self._size:
+            self._rotate(file)
 
-    def _rotate(self) -> None:
+    def _rotate(self, file: LogFile) -> None:
         now = datetime.fromtimestamp(self._reactor.seconds(), UTC)
         aside = f"{self._path}.{now:%Y%m%dT%H%M%S.%f}"
         with suppress(OSError):
             # Another worker may have done so already.
-            if self._file.is_at_its_path:
+            if file.is_at_its_path:
                 os.rename(self._path, aside)
         self.reopen()
         self._forget()

@@ -11,7 +11,7 @@ from twisted.logger import ILogObserver, LogEvent
 from zope.interface import implementer
 
 from ..config import Log
-from .files import JOURNALD, STDERR, STDOUT, Journal, LogFile, Sink, Standard
+from .files import JOURNALD, STDOUT, Journal, Sink, open_sink
 from .lines import FORMATS, LEVELS, level, message, station, traceback
 from .mask import Mask
 
@@ -109,9 +109,7 @@ class Logs:
     ) -> _Lines | _Entries:
         if place == JOURNALD:
             return _Entries(least)
-        if place in (STDOUT, STDERR):
-            return _Lines(least, format, Standard(place))
-        return _Lines(least, format, LogFile(place, self._owner))
+        return _Lines(least, format, open_sink(place, self._owner))
 
     def reopen(self) -> None:
         """

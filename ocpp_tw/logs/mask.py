@@ -23,11 +23,21 @@ HIDDEN = "***"
 _SECRETS = r"[a-z0-9_]*(?:password|passwd|secret|authorizationkey|passphrase)"
 
 #: The names of members that say who charges (1.6: idTag; 2.0.1: idToken).
-_ID_TAGS = r"idtag|parentidtag|stopidtag|idtoken"
+_ID_TAGS = r"(?:parent|stop)?idtag|(?:additional)?idtoken"
 
 #: Where the name of a variable and its value are members side by side:
 #: ChangeConfiguration and GetConfiguration; SetVariables and GetVariables.
 _NAMED = {"key": "value", "variable": "attributeValue"}
+
+#: A text in JSON, or in Python; it may be cut off.
+_STRING = r"(?:\"(?:\\.|[^\"\\])*\"?|'(?:\\.|[^'\\])*'?)"
+
+#: The element of SOAP with the name of a secret, up to that of its value.
+_NAMED_ELEMENT = re.compile(
+    rf"(?i)(<(?:[\w.-]+:)?key(?:\s[^<>]*)?>\s*{_SECRETS}\s*</[^<>]*>\s*"
+    r"(?:<(?:[\w.-]+:)?readonly[^<>]*>[^<]*</[^<>]*>\s*)?"
+    r"<(?:[\w.-]+:)?value(?:\s[^<>]*)?>)[^<]*"
+)
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s\"']*:[^/@\s\"']*(?=@)")
 _QUERY = re.compile(
@@ -53,9 +63,13 @@ class Mask:
         # A member as it is in JSON, or in Python's repr of it.
         self._member = re.compile(
             rf"(?i)([\"'])({hidden})\1(\s*:\s*)"
-            r"(\"(?:\\.|[^\"\\])*\"?|'(?:\\.|[^'\\])*'?)"
+            rf"{_STRING}"
         )
-
+        # The same where a name and its value are members side by side.
+        self._pair = re.compile(
+            rf"(?i)(([\"'])key\2\s*:\s*([\"']){_SECRETS}\3\s*,\s*"
+            rf"([\"'])value\4\s*:\s*){_STRING}"
+        )
         # An element of SOAP.
         self._element = re.compile(
             rf"(?i)(<(?:[\w.-]+:)?(?:{hidden})(?:\s[^<>]*)?>)[^<]*"
@@ -73,6 +87,8 @@ class Mask:
         text = self._member.sub(rf"\1\2\1\3\1{HIDDEN}\1", text)
         text = self._element.sub(rf"\1{HIDDEN}", text)
         if "secrets" in self._what:
+            text = self._pair.sub(rf"\1\4{HIDDEN}\4", text)
+            text = _NAMED_ELEMENT.sub(rf"\1{HIDDEN}", text)
             text = _CREDENTIALS.sub(HIDDEN, text)
             text = _QUERY.sub(rf"\1={HIDDEN}", text)
         return text

@@ -26,7 +26,7 @@ from ocpp_tw.backends.postgres import (
     schema,
 )
 from ocpp_tw.backends.postgres.schema import install
-from ocpp_tw.config import Postgres
+from ocpp_tw.config import Log, Postgres
 from ocpp_tw.errors import (
     BackendUnavailable,
     BadConfig,
@@ -34,6 +34,8 @@ from ocpp_tw.errors import (
     NotKept,
     OCPPError,
 )
+from ocpp_tw.logs.books import POSTGRES
+from ocpp_tw.logs.part import PartLog
 from ocpp_tw.ocpp.messages import Call
 from ocpp_tw.ocpp.soap import (
     parse,
@@ -897,7 +899,10 @@ class HealingTests(PostgresTestCase):
         """
         self.define(PARSE, "RAISE NOTICE 'a word'; RAISE EXCEPTION 'secret';")
         path = Path.cwd() / "postgres.log"
-        backend = self.started(log=str(path), notice=True)
+        backend = self.started(notice=True)
+        log = PartLog(str(path), POSTGRES, Log(), (-1, -1))
+        log.start()
+        self.addCleanup(log.close)
         refused = backend.answer(STATION, HEARTBEAT)
         self.assertRaises(CallFailed, wait, refused)
         written = path.read_text()

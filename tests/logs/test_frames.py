@@ -5,18 +5,21 @@ L{ocpp_tw.logs.books}.
 
 import json
 import os
+import socket
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
-from ocpp_tw.config import Config, Log, Server
+from ocpp_tw.config import BackendConfig, Config, Log, Postgres, Server
 from ocpp_tw.errors import BadConfig
 from ocpp_tw.journal import Journal
-from ocpp_tw.logs import AccessLog, Books, FrameLog, Mask
+from ocpp_tw.logs import AccessLog, Books, FrameLog, Mask, files
 from ocpp_tw.messagelog import Entry
 from ocpp_tw.transports.site import Front
 
@@ -231,6 +234,90 @@ class BooksTests(Folder):
         self.assertEqual(names, {"frames", "frames.1", "access", "access.1"})
 
 
+class DatabaseTests(Folder):
+    """
+    C{[postgres] log}.
+    """
+
+    def setUp(self):
+        super().setUp()
+        self.books = Books(
+            Config(
+                log=Log(mask=("secrets",)),
+                backend=BackendConfig("postgres"),
+                postgres=Postgres(log=str(self.folder / "database")),
+            ),
+            self.clock,
+        )
+        self.addCleanup(self.books.close)
+
+    def lines(self, name="database"):
+        return (self.folder / name).read_text().splitlines()
+
+    def test_part(self):
+        """
+        What concerns the database is there, and nothing else; nothing forges
+        a line, or shows a secret.
+        """
+        Logger("ocpp_tw.backends.postgres.pool").info(
+            "{notice}", notice="a\n2026 1 info: b postgres://u:secret@h/db"
+        )
+        Logger("ocpp_tw.router").info("not this")
+        [line] = self.lines()
+        self.assertIn(r"a\n2026 1 info: b postgres://***@h/db", line)
+
+    def test_reopened(self):
+        """
+        It is opened anew with the others, and closed with them.
+        """
+        log = Logger("ocpp_tw.backends.postgres")
+        log.info("one")
+        (self.folder / "database").rename(self.folder / "database.1")
+        self.books.reopen()
+        log.info("two")
+        self.assertEqual(len(self.lines()), 1)
+        self.assertEqual(len(self.lines("database.1")), 1)
+        self.books.close()
+        log.info("three")
+        self.assertEqual(len(self.lines()), 1)
+
+
+class SpecialTests(Folder):
+    """
+    Frames and requests that go into no file.
+    """
+
+    def test_stdout(self):
+        """
+        C{stdout} gets the same lines.
+        """
+        octets = BytesIO()
+        self.patch(files.sys, "__stdout__", TextIOWrapper(octets, "utf-8"))
+        frames = FrameLog(evolve(self.config, messages="stdout"), self.clock)
+        frames.note(ENTRY)
+        frames.close()
+        lines = octets.getvalue().decode().splitlines()
+        self.assertEqual([line.split()[2] for line in lines], [">", "<"])
+
+    def test_journald(self):
+        """
+        The journal gets an entry for each line.
+        """
+        journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(journal.close)
+        path = str(self.folder / "socket")
+        journal.bind(path)
+        journal.settimeout(5)
+        self.patch(files.Journal.__init__, "__defaults__", (path,))
+        frames = FrameLog(evolve(self.config, messages="journald"), self.clock)
+        frames.note(ENTRY)
+        frames.close()
+        for sign in (b" > ", b" < "):
+            entry = journal.recv(4096)
+            self.assertTrue(entry.startswith(b"MESSAGE="), entry)
+            self.assertIn(sign, entry)
+
+
 class AccessLogTests(World):
     """
     Tests for L{AccessLog}.
@@ -260,6 +347,33 @@ class AccessLogTests(World):
             r"\A192\.168\.1\.1 54321 0\.000 "
             r"\[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000\] "
             r'"GET /healthz HTTP/1\.1" 200 16 "-" "curl"\n\Z',
+        )
+
+    def test_json(self):
+        """
+        As JSON, a line is an object.
+        """
+        access = AccessLog(str(self.path), Mask(["secrets"]), format="json")
+        self.addCleanup(access.close)
+        self.front.site._answered = access.note
+        self.raw(
+            b"GET /healthz?token=t HTTP/1.1\r\nHost: localhost\r\n"
+            b'User-Agent: a"\xff\x85\r\n\r\n'
+        )
+        line = json.loads(self.path.read_text())
+        del line["time"]
+        self.assertEqual(
+            line,
+            {
+                "address": "192.168.1.1",
+                "port": 54321,
+                "seconds": 0.0,
+                "method": "GET",
+                "uri": "/healthz?token=***",
+                "status": 200,
+                "size": 16,
+                "userAgent": 'a"\\xff\\x85',
+            },
         )
 
     def test_hostile(self):

@@ -129,3 +129,22 @@ class TextTests(SynchronousTestCase):
             SECRETS.text("GET /x?a=1&api_key=k9 https://u:p@h/"),
             "GET /x?a=1&api_key=*** https://***@h/",
         )
+
+    def test_pairs(self):
+        """
+        A secret beside its name, too, of JSON, Python or SOAP.
+        """
+        mask = Mask(["secrets", "id_tags"])
+        for text in (
+            '[2, "1", {"key": "AuthorizationKey", "value": "s3cret',
+            "{'key': 'AuthorizationKey', 'value': 's3cret'}",
+            "<key>AuthorizationKey</key><value>s3cret</value>",
+            "<a:key>AuthorizationKey</a:key><a:readonly>false</a:readonly>"
+            "<a:value>s3cret</a:value>",
+            '{"additionalIdToken": "s3cret", "type": "x"',
+        ):
+            masked = mask.text(text)
+            self.assertNotIn("s3cret", masked)
+            self.assertIn("***", masked)
+        plain = "{'key': 'HeartbeatInterval', 'value': '5'}"
+        self.assertEqual(mask.text(plain), plain)

@@ -47,7 +47,6 @@ from ..elsewhere import (
 )
 from .commands import Commands
 from .functions import XML, Functions
-from .logfile import LogFile
 from .parsing import Parsing, as_json
 from .pool import Connector, Pool
 from .presence import Presence
@@ -304,8 +303,6 @@ def make_backend(
         reactor,
         wants_envelopes=settings["soap"] == "database",
     )
-    if settings["log"]:
-        LogFile(settings["log"]).setServiceParent(backend)
     if settings["notice"]:
         pool.notice = lambda notice: backend.log.info(
             "{notice}", notice=notice.strip()

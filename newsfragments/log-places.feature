@@ -1,0 +1,1 @@
+`[log] messages`, `[server] log` and `[postgres] log` may be `stdout`, `stderr` or `journald`; the access log follows `[log] format`.

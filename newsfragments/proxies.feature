@@ -1,0 +1,1 @@
+`[server] proxies` lists the reverse proxies whose `X-Forwarded-For`, `-Proto` and `-Host`, or PROXY protocol (`proxy_protocol`), are believed; `conf/nginx` and `conf/haproxy` have files to begin with.
