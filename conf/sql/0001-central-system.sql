@@ -295,50 +295,56 @@ DECLARE
     registers double precision[];
     words text[];
     step double precision;
+    register double precision;
+    first integer;
+    last integer;
     from_zero boolean;
     new_energy bigint;
 BEGIN
     SELECT * INTO STRICT t FROM ocpp.transaction WHERE id = p_id;
-    SELECT array_agg(time ORDER BY place, time),
-            array_agg(register ORDER BY place, time)
-        INTO times, registers FROM (
-        SELECT 0 AS place, t.start_time AS time,
-            t.meter_start::double precision AS register
-        UNION ALL
-        (SELECT 1, time, register FROM ocpp.meter_value
-            WHERE transaction_id = p_id AND register IS NOT NULL
+    -- A bound for the time of receipt leaves most partitions alone.
+    SELECT array_agg(c.time), array_agg(c.register) INTO times, registers
+        FROM (SELECT m.time, m.register FROM ocpp.meter_value AS m
+            WHERE transaction_id = p_id AND m.register IS NOT NULL
                 AND received >= t.start_received - interval '1 day'
-            ORDER BY time LIMIT 20000)
-        UNION ALL
-        SELECT 2, coalesce(t.stop_time, now()), t.meter_stop
-            WHERE t.meter_stop IS NOT NULL) AS course;
-    words := ARRAY(SELECT unnest(t.suspect) EXCEPT SELECT unnest(ARRAY[
-        'runningBackwards', 'implausibleJump', 'zeroBegin',
-        'negativeEnergy', 'stopBeforeStart']));
+                AND received < now() + interval '1 day'
+            ORDER BY m.time LIMIT 20000) AS c;
+    times := t.start_time || times || coalesce(t.stop_time, now());
+    registers := t.meter_start::double precision || registers;
+    IF t.meter_stop IS NOT NULL THEN
+        registers := registers || t.meter_stop::double precision;
+    END IF;
+    words := t.suspect;
+    IF words <> '{}' THEN
+        words := ARRAY(SELECT unnest(words) EXCEPT SELECT unnest(ARRAY[
+            'runningBackwards', 'implausibleJump', 'zeroBegin',
+            'negativeEnergy', 'stopBeforeStart']));
+    END IF;
     -- From 0 to 910 kWh at once is no energy: it did not begin at 0.
-    SELECT t.meter_start = 0 AND r > 200000 INTO from_zero
-        FROM unnest(registers) WITH ORDINALITY AS c(r, n)
-        WHERE r > 0 ORDER BY n LIMIT 1;
+    FOREACH register IN ARRAY registers LOOP
+        EXIT WHEN register > 0;
+    END LOOP;
+    from_zero := t.meter_start = 0 AND register > 200000;
     IF from_zero THEN
         words := words || 'zeroBegin'::text;
-        SELECT array_agg(times[n] ORDER BY n), array_agg(r ORDER BY n)
-            INTO times, registers
-            FROM unnest(registers) WITH ORDINALITY AS c(r, n) WHERE r > 0;
     END IF;
-    FOR n IN 2 .. array_length(registers, 1) LOOP
-        step := registers[n] - registers[n - 1];
+    FOR n IN 1 .. array_length(registers, 1) LOOP
+        CONTINUE WHEN from_zero AND registers[n] <= 0;
+        step := registers[n] - registers[last];
         IF step < 0 THEN
             words := words || 'runningBackwards'::text;
-        ELSIF step > 5000 + 1500000 * greatest(
-                extract(epoch FROM times[n] - times[n - 1]), 0) / 3600 THEN
+        ELSIF step > 5000 AND step > 5000 + 1500000 * greatest(
+                extract(epoch FROM times[n] - times[last]), 0) / 3600 THEN
             words := words || 'implausibleJump'::text;
         END IF;
+        first := coalesce(first, n);
+        last := n;
     END LOOP;
     IF t.stop_time < t.start_time THEN
         words := words || 'stopBeforeStart'::text;
     END IF;
-    IF array_length(registers, 1) > 1 THEN
-        new_energy := registers[array_length(registers, 1)] - registers[1];
+    IF first < last THEN
+        new_energy := registers[last] - registers[first];
         IF new_energy < 0 THEN
             words := words || 'negativeEnergy'::text;
         END IF;
@@ -363,19 +369,14 @@ $$;
 CREATE FUNCTION ocpp.register_of(p_samples jsonb) RETURNS double precision
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    sample jsonb;
+    sample jsonb := jsonb_path_query_first(p_samples, '$[*] ? (
+        !exists(@.phase ? (@ != null))
+        && !exists(@.measurand ? (@ != "Energy.Active.Import.Register"))
+        && !exists(@.format ? (@ != "Raw"))
+        && !exists(@.unit ? (@ != "Wh" && @ != "kWh")))');
 BEGIN
-    FOR sample IN SELECT jsonb_array_elements(p_samples) LOOP
-        IF coalesce(sample->>'measurand', 'Energy.Active.Import.Register')
-                    = 'Energy.Active.Import.Register'
-                AND sample->>'phase' IS NULL
-                AND coalesce(sample->>'format', 'Raw') = 'Raw'
-                AND coalesce(sample->>'unit', 'Wh') IN ('Wh', 'kWh') THEN
-            RETURN ocpp.to_number(sample->>'value')
-                * CASE WHEN sample->>'unit' = 'kWh' THEN 1000 ELSE 1 END;
-        END IF;
-    END LOOP;
-    RETURN NULL;
+    RETURN ocpp.to_number(sample->>'value')
+        * CASE WHEN sample->>'unit' = 'kWh' THEN 1000 ELSE 1 END;
 END
 $$;
 
@@ -393,31 +394,40 @@ BEGIN
 END
 $$;
 
--- Keep meterValues; each with the transaction given, or the one of its
--- connector at its time.
-CREATE FUNCTION ocpp.keep_meter_values(
-    p_identity text, p_connector integer, p_values jsonb, p_id integer,
-    p_words text[] DEFAULT NULL
-) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    value jsonb;
-    told timestamptz;
-    moment timestamptz;
-    samples jsonb;
+-- Keep the meterValues of MeterValues of any stations, [{"identity": "CP1",
+-- "payload": {...}}]; each with the transaction that it names, or the one of
+-- its connector at its time.  Returns which of those named had ended.
+CREATE FUNCTION ocpp.keep_meter_values(p_calls jsonb) RETURNS SETOF integer
+LANGUAGE plpgsql AS $$
 BEGIN
-    FOR value IN SELECT jsonb_array_elements(p_values) LOOP
-        told := ocpp.to_time(value->>'timestamp');
-        moment := ocpp.corrected(told);
-        samples := coalesce(value->'sampledValue', '[]');
+    RETURN QUERY WITH told AS (
+        SELECT call->>'identity' AS identity,
+            ocpp.to_whole(call->'payload'->'connectorId')::integer AS place,
+            ocpp.to_whole(call->'payload'->'transactionId') AS claimed,
+            call->'payload'->'meterValue' AS meter_values
+        FROM jsonb_array_elements(p_calls) AS call
+    ), found AS MATERIALIZED (
+        -- OFFSET 0: one look for each, however large the table will be.
+        SELECT told.*, t.id, t.closed FROM told LEFT JOIN LATERAL (
+            SELECT x.id, x.closed FROM ocpp.transaction AS x
+            WHERE x.id = claimed AND claimed > 0 AND x.identity = told.identity
+            OFFSET 0) AS t ON true
+    ), kept AS (
         INSERT INTO ocpp.meter_value (received, transaction_id, identity,
             connector, time, register, samples, suspect)
-        VALUES (now(),
-            coalesce(p_id,
-                ocpp.transaction_at(p_identity, p_connector, moment)),
-            p_identity, p_connector, moment, ocpp.register_of(samples),
-            samples, nullif(array_remove(
-                p_words || ocpp.doubt_of_time(told), NULL), '{}'));
-    END LOOP;
+        SELECT now(), coalesce(found.id, ocpp.transaction_at(
+                found.identity, place, ocpp.corrected(v.time))),
+            found.identity, place, ocpp.corrected(v.time),
+            ocpp.register_of(v.samples), v.samples,
+            nullif(array_remove(ARRAY[ocpp.doubt_of_time(v.time),
+                CASE WHEN claimed > 0 AND found.id IS NULL
+                    THEN 'unknownTransaction' END], NULL), '{}')
+        FROM found, jsonb_array_elements(meter_values) AS value, LATERAL (
+            SELECT ocpp.to_time(value->>'timestamp') AS time,
+                coalesce(value->'sampledValue', '[]') AS samples
+            OFFSET 0) AS v
+    )
+    SELECT DISTINCT found.id FROM found WHERE closed IS NOT NULL;
 END
 $$;
 
@@ -428,7 +438,8 @@ DECLARE
     begun bigint := ocpp.to_whole(p_payload->'meterStart', 9e15);
     tag text := trim(p_payload->>'idTag');
     sent text := p_payload->>'timestamp';
-    moment timestamptz := ocpp.corrected(ocpp.to_time(sent));
+    told timestamptz := ocpp.to_time(sent);
+    moment timestamptz := ocpp.corrected(told);
     info jsonb := ocpp.IdTagInfo(tag, p_identity, place);
     number integer;
     before ocpp.transaction;
@@ -446,7 +457,7 @@ BEGIN
             start_received, suspect)
         VALUES (p_identity, place, tag, info->>'status', begun, moment, sent,
             now(), array_remove(ARRAY[
-                ocpp.doubt_of_time(ocpp.to_time(sent)),
+                ocpp.doubt_of_time(told),
                 CASE WHEN begun < 0 THEN 'negativeRegister' END], NULL))
         ON CONFLICT DO NOTHING RETURNING id INTO number;
         IF number IS NULL THEN
@@ -463,28 +474,36 @@ BEGIN
         RETURN jsonb_build_object('transactionId', before.id, 'idTagInfo',
             info || jsonb_build_object('status', before.id_tag_status));
     END IF;
-    UPDATE ocpp.reservation SET status = 'Used', ended = now(),
-        transaction_id = number
-        WHERE id = (SELECT id FROM ocpp.reservation
-            WHERE identity = p_identity AND status = 'Active'
-                AND (reservation_id = ocpp.to_whole(p_payload->'reservationId')
-                    OR (connector = place AND lower(id_tag) = lower(tag)
-                        AND expiry > now()))
-            ORDER BY reservation_id
-                = ocpp.to_whole(p_payload->'reservationId') DESC NULLS LAST, id
-            LIMIT 1)
-        RETURNING reservation_id INTO used;
-    IF used IS NOT NULL THEN
-        UPDATE ocpp.transaction SET reservation_id = used WHERE id = number;
+    -- To look costs a fraction of an UPDATE that finds nothing.
+    IF EXISTS (SELECT FROM ocpp.reservation
+            WHERE identity = p_identity AND status = 'Active') THEN
+        UPDATE ocpp.reservation SET status = 'Used', ended = now(),
+            transaction_id = number
+            WHERE id = (SELECT id FROM ocpp.reservation
+                WHERE identity = p_identity AND status = 'Active'
+                    AND (reservation_id
+                            = ocpp.to_whole(p_payload->'reservationId')
+                        OR (connector = place AND lower(id_tag) = lower(tag)
+                            AND expiry > now()))
+                ORDER BY reservation_id = ocpp.to_whole(
+                    p_payload->'reservationId') DESC NULLS LAST, id
+                LIMIT 1)
+            RETURNING reservation_id INTO used;
+        IF used IS NOT NULL THEN
+            UPDATE ocpp.transaction SET reservation_id = used
+                WHERE id = number;
+        END IF;
     END IF;
     -- Close what was left open, but not what began later: this may be late.
-    FOR ended IN UPDATE ocpp.transaction SET closed = 'Superseded',
+    FOR ended IN SELECT id FROM ocpp.transaction
+            WHERE identity = p_identity AND connector = place
+                AND closed IS NULL AND start_time <= moment AND id <> number
+            FOR UPDATE LOOP
+        UPDATE ocpp.transaction SET closed = 'Superseded',
             closed_at = moment,
             close_reason = format('transaction %s started on the connector',
                 number)
-            WHERE identity = p_identity AND connector = place
-                AND closed IS NULL AND start_time <= moment AND id <> number
-            RETURNING id LOOP
+            WHERE id = ended;
         PERFORM ocpp.flag(ended, 'superseded');
         PERFORM ocpp.assess(ended);
     END LOOP;
@@ -492,24 +511,15 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION ocpp.MeterValues(p_identity text, p_payload jsonb)
-RETURNS jsonb LANGUAGE plpgsql AS $$
+-- Of any stations, as ocpp.keep_meter_values takes them.
+CREATE FUNCTION ocpp.MeterValues(p_calls jsonb) RETURNS jsonb
+LANGUAGE plpgsql AS $$
 DECLARE
-    place integer := ocpp.to_whole(p_payload->'connectorId');
-    claimed integer := ocpp.to_whole(p_payload->'transactionId');
-    number integer;
-    ended text;
+    ended integer;
 BEGIN
-    IF claimed > 0 THEN
-        SELECT id, closed INTO number, ended FROM ocpp.transaction
-            WHERE id = claimed AND identity = p_identity;
-    END IF;
-    PERFORM ocpp.keep_meter_values(p_identity, place, p_payload->'meterValue',
-        number, CASE WHEN claimed > 0 AND number IS NULL
-            THEN ARRAY['unknownTransaction'] END);
-    IF ended IS NOT NULL THEN
-        PERFORM ocpp.assess(number);
-    END IF;
+    FOR ended IN SELECT * FROM ocpp.keep_meter_values(p_calls) LOOP
+        PERFORM ocpp.assess(ended);
+    END LOOP;
     RETURN '{}';
 END
 $$;
@@ -522,8 +532,8 @@ DECLARE
     claimed integer := ocpp.to_whole(p_payload->'transactionId');
     stop bigint := ocpp.to_whole(p_payload->'meterStop', 9e15);
     tag text := lower(trim(p_payload->>'idTag'));
-    moment timestamptz := ocpp.corrected(
-        ocpp.to_time(p_payload->>'timestamp'));
+    told timestamptz := ocpp.to_time(p_payload->>'timestamp');
+    moment timestamptz := ocpp.corrected(told);
     fits integer[];
 BEGIN
     guessed := false;
@@ -561,7 +571,8 @@ DECLARE
     answer jsonb := '{}';
     stop bigint := ocpp.to_whole(p_payload->'meterStop', 9e15);
     sent text := p_payload->>'timestamp';
-    moment timestamptz := ocpp.corrected(ocpp.to_time(sent));
+    told timestamptz := ocpp.to_time(sent);
+    moment timestamptz := ocpp.corrected(told);
     number integer;
     guessed boolean;
     t ocpp.transaction;
@@ -593,19 +604,28 @@ BEGIN
         stop_id_tag = p_payload->>'idTag', closed = 'Stopped',
         closed_at = moment
         WHERE id = number;
-    PERFORM ocpp.flag(number, ocpp.doubt_of_time(ocpp.to_time(sent)),
+    PERFORM ocpp.flag(number, ocpp.doubt_of_time(told),
         CASE WHEN guessed THEN 'guessedTransaction' END,
         CASE WHEN t.closed IS NOT NULL THEN 'lateStop' END);
     IF jsonb_typeof(p_payload->'transactionData') = 'array' THEN
-        PERFORM ocpp.keep_meter_values(p_identity, t.connector,
-            p_payload->'transactionData', number);
+        PERFORM ocpp.keep_meter_values(jsonb_build_array(jsonb_build_object(
+            'identity', p_identity, 'payload', jsonb_build_object(
+                'connectorId', t.connector, 'transactionId', number,
+                'meterValue', p_payload->'transactionData'))));
     END IF;
     -- What was measured on the connector in its time is its own.
-    UPDATE ocpp.meter_value AS m SET transaction_id = number
-        WHERE m.transaction_id IS NULL AND m.identity = p_identity
-            AND m.connector = t.connector AND t.connector > 0
-            AND m.time BETWEEN t.start_time AND moment
-            AND m.received >= t.start_received - interval '1 day';
+    IF EXISTS (SELECT FROM ocpp.meter_value AS m
+            WHERE m.transaction_id IS NULL AND m.identity = p_identity
+                AND m.connector = t.connector AND t.connector > 0
+                AND m.time BETWEEN t.start_time AND moment
+                AND m.received >= t.start_received - interval '1 day'
+                AND m.received < now() + interval '1 day') THEN
+        UPDATE ocpp.meter_value AS m SET transaction_id = number
+            WHERE m.transaction_id IS NULL AND m.identity = p_identity
+                AND m.connector = t.connector
+                AND m.time BETWEEN t.start_time AND moment
+                AND m.received >= t.start_received - interval '1 day';
+    END IF;
     PERFORM ocpp.assess(number);
     RETURN answer;
 END
@@ -683,7 +703,8 @@ BEGIN
     WHEN 'StartTransaction' THEN
         answer := ocpp.StartTransaction(p_identity, p_payload);
     WHEN 'MeterValues' THEN
-        answer := ocpp.MeterValues(p_identity, p_payload);
+        answer := ocpp.MeterValues(jsonb_build_array(jsonb_build_object(
+            'identity', p_identity, 'payload', p_payload)));
     WHEN 'StopTransaction' THEN
         answer := ocpp.StopTransaction(p_identity, p_payload);
     WHEN 'DataTransfer' THEN
@@ -715,11 +736,20 @@ CREATE FUNCTION ocpp.ParseMany(p_calls jsonb) RETURNS SETOF jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
     call jsonb;
+    kept jsonb;
 BEGIN
+    -- All of the most frequent at once: a statement costs more than a row.
+    kept := jsonb_build_object('messageTypeId', 'CallResult', 'payload',
+        ocpp.MeterValues(jsonb_path_query_array(
+            p_calls, '$[*] ? (@.action == "MeterValues")')));
     FOR call IN SELECT jsonb_array_elements(p_calls) LOOP
-        RETURN NEXT ocpp.Parse(call->>'identity', call->>'uniqueId',
-            call->>'action', call->'payload', call->>'account',
-            call->>'version');
+        IF call->>'action' = 'MeterValues' THEN
+            RETURN NEXT kept;
+        ELSE
+            RETURN NEXT ocpp.Parse(call->>'identity', call->>'uniqueId',
+                call->>'action', call->'payload', call->>'account',
+                call->>'version');
+        END IF;
     END LOOP;
 END
 $$;
