@@ -29,7 +29,7 @@ from ...interfaces import (
 from ...ocpp.messages import Call, Payload
 from ...ocpp.schemas import Violation
 from ..elsewhere import Senseless, as_time, read_reply, write_json
-from .endpoint import Endpoint, Unanswered, make_agent, make_endpoint
+from .endpoint import Endpoint, Unanswered, make_endpoint, make_trust
 from .outbox import MIGRATIONS, Outbox
 
 
@@ -185,15 +185,15 @@ def make_backend(
     @raise BadConfig: a file of certificates cannot be used.
     """
     url = settings["url"]
-    agent = make_agent(settings, reactor)
-    endpoint = make_endpoint(settings, url, agent, reactor)
+    trust = make_trust(settings)
+    endpoint = make_endpoint(settings, url, trust, reactor)
     events = settings["events"]
     if not events:
         return WebhookBackend(endpoint, reactor)
     where = settings["events_url"] or url
     outbox = Outbox(
         Database(settings["outbox"], MIGRATIONS, reactor),
-        make_endpoint(settings, where, agent, reactor),
+        make_endpoint(settings, where, trust, reactor),
         reactor,
     )
     return WebhookBackend(endpoint, reactor, outbox, events)
