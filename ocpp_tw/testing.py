@@ -78,6 +78,9 @@ class FakeCentralSystem:
     def stations(self) -> Iterable[IStation]:
         return list(self.connected)
 
+    def is_connected(self, identity: str) -> bool:
+        return any(each.identity == identity for each in self.connected)
+
     async def call(
         self,
         identity: str,

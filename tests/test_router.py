@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
@@ -207,6 +208,19 @@ class ValidationTests(RouterTestCase):
             self.assertEqual(error.code, "InternalError")
         self.successResultOf(self.router.settled())
 
+    def test_our_answer_is_logged(self) -> None:
+        """
+        The log of that names the station, the member and the rule.
+        """
+        self.observer.reply = {**ANSWER, "transactionId": "1"}
+        with capturedLogs() as events:
+            self.refused(START)
+        [event] = events
+        self.assertIs(event["station"], self.cp1)
+        text = formatEvent(event)
+        self.assertIn("StartTransaction", text)
+        self.assertIn('transactionId: "1" is not of type "integer"', text)
+
 
 class RegistrationTests(RouterTestCase):
     """
@@ -270,6 +284,18 @@ class CommandTests(RouterTestCase):
         It provides L{ICentralSystem}.
         """
         verifyObject(ICentralSystem, self.router)
+
+    def test_is_connected(self) -> None:
+        """
+        A station is connected until its last connection is gone.
+        """
+        self.assertFalse(self.router.is_connected("CP2"))
+        self.assertTrue(self.router.is_connected("CP1"))
+        again = self.station("CP1")
+        self.router.disconnected(self.cp1, "replaced")
+        self.assertTrue(self.router.is_connected("CP1"))
+        self.router.disconnected(again, "gone")
+        self.assertFalse(self.router.is_connected("CP1"))
 
     def test_each(self) -> None:
         """

@@ -126,7 +126,7 @@ class SwitchingTests(SynchronousTestCase):
         """
         port = free_port()
         theirs = Path.cwd() / "theirs.sqlite3"
-        words = ["-m", "tests.durable_endpoint", str(port), str(theirs)]
+        words = ["-m", "bench.durable_webhook", str(port), str(theirs)]
         endpoint = subprocess.Popen([sys.executable, *words], cwd=ROOT)
         self.addCleanup(endpoint.wait)
         self.addCleanup(endpoint.kill)

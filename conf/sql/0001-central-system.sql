@@ -20,7 +20,8 @@ INSERT INTO ocpp.setting VALUES
      'how long a command waits for its station, in seconds'),
     ('meter_value_months', '',
      'how many months meter values are kept; empty for ever'),
-    ('event_days', '90', 'how many days events are kept; empty for ever');
+    ('event_days', '90',
+     'how many days events, and commands that ended, are kept; empty for ever');
 
 CREATE TABLE ocpp.charge_point (
     identity text PRIMARY KEY,
@@ -89,35 +90,41 @@ CREATE INDEX transaction_open_of_tag ON ocpp.transaction (lower(id_tag))
     WHERE closed IS NULL;
 
 -- One row for each meterValue.  A partition a month: forgetting a month is
--- dropping a table.
+-- dropping a table.  suspect: {"0": "futureTime"}, by position of the sample.
+CREATE SEQUENCE ocpp.meter_value_id;
 CREATE TABLE ocpp.meter_value (
+    id bigint NOT NULL DEFAULT nextval('ocpp.meter_value_id'),
     received timestamptz NOT NULL,
     transaction_id integer,
     identity text NOT NULL,
     connector integer NOT NULL,
     time timestamptz NOT NULL,
+    sent text NOT NULL,
     register double precision,
     samples jsonb NOT NULL,
-    suspect text[]
+    suspect jsonb
 ) PARTITION BY RANGE (received);
 CREATE INDEX meter_value_of_transaction
-    ON ocpp.meter_value (transaction_id, time)
+    ON ocpp.meter_value (transaction_id, time, id)
     WHERE transaction_id IS NOT NULL;
 CREATE INDEX meter_value_adrift ON ocpp.meter_value (identity, connector, time)
     WHERE transaction_id IS NULL;
 CREATE TABLE ocpp.meter_value_other PARTITION OF ocpp.meter_value DEFAULT;
 
 -- Messages about transactions that no transaction was found for.
+-- transaction_id: the one that they name, or the one they came too late for.
 CREATE TABLE ocpp.kept_aside (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     received timestamptz NOT NULL DEFAULT now(),
     identity text NOT NULL,
     action text NOT NULL,
+    transaction_id integer,
     reason text NOT NULL,
     payload jsonb NOT NULL
 );
 CREATE UNIQUE INDEX kept_aside_once ON ocpp.kept_aside
     (identity, action, md5(payload::text));
+CREATE INDEX kept_aside_for ON ocpp.kept_aside (transaction_id);
 
 CREATE TABLE ocpp.reservation (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -137,6 +144,7 @@ CREATE UNIQUE INDEX reservation_active ON ocpp.reservation
     (identity, reservation_id) WHERE status = 'Active';
 
 CREATE TABLE ocpp.event (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     time timestamptz NOT NULL DEFAULT now(),
     identity text NOT NULL,
     kind text NOT NULL,
@@ -162,6 +170,7 @@ CREATE TABLE ocpp.command (
 CREATE INDEX command_waiting ON ocpp.command (identity, id)
     WHERE state = 'Waiting';
 CREATE INDEX command_taken ON ocpp.command (taken_by) WHERE state = 'Taken';
+CREATE INDEX command_ended ON ocpp.command (ended) WHERE ended IS NOT NULL;
 
 -- Small things -----------------------------------------------------------
 
@@ -213,12 +222,92 @@ RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
         trunc(greatest(least(p_value::numeric, p_most), -p_most))::bigint END
 $$;
 
--- A number as stations write it in a text; null where it is none.
-CREATE FUNCTION ocpp.to_number(p_text text) RETURNS double precision
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN trim(p_text) ~ '^[+-]?\d{1,15}(\.\d{0,9})?$'
-        THEN trim(p_text)::double precision END
+-- What a register shows at most; JSON's numbers are safe up to there.
+CREATE FUNCTION ocpp.most() RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
+    SELECT 9007199254740992
 $$;
+
+-- A register of a transaction, in Wh.
+CREATE FUNCTION ocpp.to_register(p_value jsonb) RETURNS bigint
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT ocpp.to_whole(p_value, ocpp.most())
+$$;
+
+-- A number as stations write it in a text; null where it is none.
+CREATE FUNCTION ocpp.to_number(p_text text) RETURNS numeric
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    written text := trim(p_text);
+    number numeric;
+BEGIN
+    IF written ~ '^-?\d{1,15}(\.\d{1,9})?$' THEN
+        RETURN written::numeric;
+    END IF;
+    -- What follows takes longer.
+    IF length(written) > 400
+            OR written !~* '^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?$' THEN
+        RETURN NULL;
+    END IF;
+    number := written::numeric;
+    RETURN CASE WHEN abs(number) < 1e-300 THEN 0
+        WHEN abs(number) < 1.8e308 THEN number END;
+END
+$$;
+
+-- What a value in that unit is multiplied with, for Wh, W and their like.
+CREATE FUNCTION ocpp.scale(p_unit text) RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN p_unit IN ('kWh', 'kvarh', 'kW', 'kVA', 'kvar')
+        THEN 1000 ELSE 1 END
+$$;
+
+CREATE FUNCTION ocpp.measurand_of(p_sample jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(p_sample->>'measurand', 'Energy.Active.Import.Register')
+$$;
+
+-- What is wrong with a sample by itself.
+CREATE FUNCTION ocpp.doubt_of_sample(p_sample jsonb) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    number numeric := ocpp.to_number(p_sample->>'value');
+BEGIN
+    IF p_sample->>'format' = 'SignedData' THEN
+        RETURN NULL;
+    END IF;
+    IF number IS NULL THEN
+        RETURN 'notANumber';
+    END IF;
+    number := number * ocpp.scale(p_sample->>'unit');
+    RETURN CASE
+        WHEN ocpp.measurand_of(p_sample) <> 'Energy.Active.Import.Register'
+            THEN NULL
+        WHEN number < 0 THEN 'negativeRegister'
+        WHEN number > ocpp.most() THEN 'outOfRange' END;
+END
+$$;
+
+-- One row for each sample, with the defaults of the standard (section 7.43).
+CREATE VIEW ocpp.sample AS SELECT
+    m.id AS meter_value_id,
+    s.ordinality - 1 AS position,
+    transaction_id,
+    identity,
+    connector,
+    time,
+    s.value->>'value' AS value,
+    ocpp.to_number(s.value->>'value') * ocpp.scale(s.value->>'unit') AS number,
+    ocpp.measurand_of(s.value) AS measurand,
+    s.value->>'phase' AS phase,
+    coalesce(s.value->>'unit', CASE WHEN ocpp.measurand_of(s.value)
+        LIKE 'Energy.%' THEN 'Wh' END) AS unit,
+    coalesce(s.value->>'context', 'Sample.Periodic') AS context,
+    coalesce(s.value->>'location', 'Outlet') AS location,
+    coalesce(s.value->>'format', 'Raw') AS format,
+    coalesce(ocpp.doubt_of_sample(s.value),
+        m.suspect->>(s.ordinality - 1)::text) AS suspect
+FROM ocpp.meter_value AS m,
+    jsonb_array_elements(m.samples) WITH ORDINALITY AS s;
 
 -- Id tags ------------------------------------------------------------------
 
@@ -274,6 +363,18 @@ LANGUAGE sql STABLE AS $$
         THEN p_time ELSE now() END
 $$;
 
+-- What is wrong with a register that grew by so many Wh in that time: no
+-- vehicle takes 1.5 MW.
+CREATE FUNCTION ocpp.doubt_of_step(
+    p_energy double precision, p_time interval
+) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN p_energy < 0 THEN 'runningBackwards'
+        WHEN p_energy > 5000 + 1500000
+            * greatest(extract(epoch FROM p_time), 0) / 3600
+            THEN 'implausibleJump' END
+$$;
+
 CREATE FUNCTION ocpp.flag(p_id integer, VARIADIC p_words text[])
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -294,89 +395,94 @@ DECLARE
     times timestamptz[];
     registers double precision[];
     words text[];
-    step double precision;
-    register double precision;
-    first integer;
-    last integer;
     from_zero boolean;
     new_energy bigint;
 BEGIN
     SELECT * INTO STRICT t FROM ocpp.transaction WHERE id = p_id;
-    -- A bound for the time of receipt leaves most partitions alone.
-    SELECT array_agg(c.time), array_agg(c.register) INTO times, registers
-        FROM (SELECT m.time, m.register FROM ocpp.meter_value AS m
-            WHERE transaction_id = p_id AND m.register IS NOT NULL
+    SELECT array_agg(time ORDER BY place, time, id),
+            array_agg(register ORDER BY place, time, id)
+        INTO times, registers FROM (
+        SELECT 0 AS place, t.start_time AS time,
+            t.meter_start::double precision AS register, 0::bigint AS id
+        UNION ALL
+        (SELECT 1, time, register, id FROM ocpp.meter_value
+            WHERE transaction_id = p_id AND register IS NOT NULL
                 AND received >= t.start_received - interval '1 day'
-                AND received < now() + interval '1 day'
-            ORDER BY m.time LIMIT 20000) AS c;
-    times := t.start_time || times || coalesce(t.stop_time, now());
-    registers := t.meter_start::double precision || registers;
-    IF t.meter_stop IS NOT NULL THEN
-        registers := registers || t.meter_stop::double precision;
-    END IF;
-    words := t.suspect;
-    IF words <> '{}' THEN
-        words := ARRAY(SELECT unnest(words) EXCEPT SELECT unnest(ARRAY[
-            'runningBackwards', 'implausibleJump', 'zeroBegin',
-            'negativeEnergy', 'stopBeforeStart']));
-    END IF;
+            ORDER BY time, id LIMIT 20000)
+        UNION ALL
+        SELECT 2, coalesce(t.stop_time, now()), t.meter_stop, 0
+            WHERE t.meter_stop IS NOT NULL) AS course;
+    words := ARRAY(SELECT unnest(t.suspect) EXCEPT SELECT unnest(ARRAY[
+        'runningBackwards', 'implausibleJump', 'zeroBegin',
+        'negativeEnergy', 'stopBeforeStart']));
     -- From 0 to 910 kWh at once is no energy: it did not begin at 0.
-    FOREACH register IN ARRAY registers LOOP
-        EXIT WHEN register > 0;
-    END LOOP;
-    from_zero := t.meter_start = 0 AND register > 200000;
+    SELECT t.meter_start = 0 AND r > 200000 INTO from_zero
+        FROM unnest(registers) WITH ORDINALITY AS c(r, n)
+        WHERE r > 0 ORDER BY n LIMIT 1;
     IF from_zero THEN
         words := words || 'zeroBegin'::text;
+        SELECT array_agg(times[n] ORDER BY n), array_agg(r ORDER BY n)
+            INTO times, registers
+            FROM unnest(registers) WITH ORDINALITY AS c(r, n) WHERE r > 0;
     END IF;
-    FOR n IN 1 .. array_length(registers, 1) LOOP
-        CONTINUE WHEN from_zero AND registers[n] <= 0;
-        step := registers[n] - registers[last];
-        IF step < 0 THEN
-            words := words || 'runningBackwards'::text;
-        ELSIF step > 5000 AND step > 5000 + 1500000 * greatest(
-                extract(epoch FROM times[n] - times[last]), 0) / 3600 THEN
-            words := words || 'implausibleJump'::text;
-        END IF;
-        first := coalesce(first, n);
-        last := n;
+    FOR n IN 2 .. array_length(registers, 1) LOOP
+        words := words || ocpp.doubt_of_step(
+            registers[n] - registers[n - 1], times[n] - times[n - 1]);
     END LOOP;
     IF t.stop_time < t.start_time THEN
         words := words || 'stopBeforeStart'::text;
     END IF;
-    IF first < last THEN
-        new_energy := registers[last] - registers[first];
+    IF array_length(registers, 1) > 1 THEN
+        new_energy := registers[array_length(registers, 1)] - registers[1];
         IF new_energy < 0 THEN
             words := words || 'negativeEnergy'::text;
         END IF;
     END IF;
     UPDATE ocpp.transaction SET energy = new_energy,
-        suspect = ARRAY(SELECT DISTINCT unnest(words) ORDER BY 1)
+        suspect = ARRAY(SELECT DISTINCT word FROM unnest(words) AS word
+            WHERE word IS NOT NULL ORDER BY word)
         WHERE id = p_id;
 END
 $$;
 
+-- Keep a StopTransaction that fits no transaction; once, however often it
+-- comes.  Whether this was the first time.
 CREATE FUNCTION ocpp.keep_aside(
-    p_identity text, p_action text, p_payload jsonb, p_reason text
-) RETURNS void LANGUAGE plpgsql AS $$
+    p_identity text, p_payload jsonb, p_id integer, p_reason text
+) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO ocpp.kept_aside (identity, action, reason, payload)
-    VALUES (p_identity, p_action, p_reason, p_payload)
+    INSERT INTO ocpp.kept_aside (identity, action, transaction_id, reason,
+        payload)
+    VALUES (p_identity, 'StopTransaction', p_id, p_reason, p_payload)
     ON CONFLICT DO NOTHING;
+    RETURN FOUND;
 END
 $$;
 
--- The energy register among samples, in Wh.
-CREATE FUNCTION ocpp.register_of(p_samples jsonb) RETURNS double precision
-LANGUAGE plpgsql IMMUTABLE AS $$
+-- The energy register among samples, in Wh, and its position: the register of
+-- all phases, at the outlet.
+CREATE FUNCTION ocpp.register_of(
+    p_samples jsonb, OUT register double precision, OUT place integer
+) LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    sample jsonb := jsonb_path_query_first(p_samples, '$[*] ? (
-        !exists(@.phase ? (@ != null))
-        && !exists(@.measurand ? (@ != "Energy.Active.Import.Register"))
-        && !exists(@.format ? (@ != "Raw"))
-        && !exists(@.unit ? (@ != "Wh" && @ != "kWh")))');
+    sample jsonb;
+    number numeric;
 BEGIN
-    RETURN ocpp.to_number(sample->>'value')
-        * CASE WHEN sample->>'unit' = 'kWh' THEN 1000 ELSE 1 END;
+    FOR sample, place IN SELECT s.value, s.ordinality - 1
+            FROM jsonb_array_elements(p_samples) WITH ORDINALITY AS s LOOP
+        IF ocpp.measurand_of(sample) = 'Energy.Active.Import.Register'
+                AND NOT sample ? 'phase'
+                AND coalesce(sample->>'location', 'Outlet') = 'Outlet'
+                AND coalesce(sample->>'format', 'Raw') <> 'SignedData' THEN
+            number := ocpp.to_number(sample->>'value')
+                * ocpp.scale(sample->>'unit');
+            IF abs(number) <= ocpp.most() THEN
+                register := number;
+                RETURN;
+            END IF;
+        END IF;
+    END LOOP;
+    place := 0;
 END
 $$;
 
@@ -394,57 +500,107 @@ BEGIN
 END
 $$;
 
--- Keep the meterValues of MeterValues of any stations, [{"identity": "CP1",
--- "payload": {...}}]; each with the transaction that it names, or the one of
--- its connector at its time.  Returns which of those named had ended.
-CREATE FUNCTION ocpp.keep_meter_values(p_calls jsonb) RETURNS SETOF integer
-LANGUAGE plpgsql AS $$
+-- What is wrong with the register of a running transaction, after those that
+-- were read before.  What comes late is weighed in its place at the stop.
+CREATE FUNCTION ocpp.doubt_of_register(
+    p_transaction ocpp.transaction, p_time timestamptz,
+    p_register double precision
+) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    before double precision;
+    at timestamptz;
 BEGIN
-    RETURN QUERY WITH told AS (
-        SELECT call->>'identity' AS identity,
-            ocpp.to_whole(call->'payload'->'connectorId')::integer AS place,
-            ocpp.to_whole(call->'payload'->'transactionId') AS claimed,
-            call->'payload'->'meterValue' AS meter_values
-        FROM jsonb_array_elements(p_calls) AS call
-    ), found AS MATERIALIZED (
-        -- OFFSET 0: one look for each, however large the table will be.
-        SELECT told.*, t.id, t.closed FROM told LEFT JOIN LATERAL (
-            SELECT x.id, x.closed FROM ocpp.transaction AS x
-            WHERE x.id = claimed AND claimed > 0 AND x.identity = told.identity
-            OFFSET 0) AS t ON true
-    ), kept AS (
-        INSERT INTO ocpp.meter_value (received, transaction_id, identity,
-            connector, time, register, samples, suspect)
-        SELECT now(), coalesce(found.id, ocpp.transaction_at(
-                found.identity, place, ocpp.corrected(v.time))),
-            found.identity, place, ocpp.corrected(v.time),
-            ocpp.register_of(v.samples), v.samples,
-            nullif(array_remove(ARRAY[ocpp.doubt_of_time(v.time),
-                CASE WHEN claimed > 0 AND found.id IS NULL
-                    THEN 'unknownTransaction' END], NULL), '{}')
-        FROM found, jsonb_array_elements(meter_values) AS value, LATERAL (
-            SELECT ocpp.to_time(value->>'timestamp') AS time,
-                coalesce(value->'sampledValue', '[]') AS samples
-            OFFSET 0) AS v
-    )
-    SELECT DISTINCT found.id FROM found WHERE closed IS NOT NULL;
+    SELECT m.register, m.time INTO before, at FROM ocpp.meter_value AS m
+        WHERE m.transaction_id = p_transaction.id AND m.register IS NOT NULL
+            AND m.received >= p_transaction.start_received - interval '1 day'
+        ORDER BY m.time DESC, m.id DESC LIMIT 1;
+    IF NOT FOUND THEN
+        before := p_transaction.meter_start;
+        at := p_transaction.start_time;
+    END IF;
+    RETURN CASE WHEN p_time >= at
+        THEN ocpp.doubt_of_step(p_register - before, p_time - at) END;
 END
+$$;
+
+-- Keep meterValues; each with the transaction given, or the one of its
+-- connector at its time.
+--
+-- p_claims: whether the message names a transaction.
+CREATE FUNCTION ocpp.keep_meter_values(
+    p_identity text, p_connector integer, p_values jsonb, p_id integer,
+    p_claims boolean
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    value jsonb;
+    samples jsonb;
+    told timestamptz;
+    moment timestamptz;
+    doubt text;
+    word text;
+    reading record;
+    t ocpp.transaction;
+    ended integer[] := '{}';
+    number integer;
+BEGIN
+    FOR value IN SELECT jsonb_array_elements(p_values) LOOP
+        told := ocpp.to_time(value->>'timestamp');
+        moment := ocpp.corrected(told);
+        doubt := ocpp.doubt_of_time(told);
+        samples := coalesce(value->'sampledValue', '[]');
+        reading := ocpp.register_of(samples);
+        number := coalesce(p_id,
+            ocpp.transaction_at(p_identity, p_connector, moment));
+        word := NULL;
+        IF number IS NOT NULL THEN
+            SELECT * INTO STRICT t FROM ocpp.transaction WHERE id = number;
+            IF t.closed IS NOT NULL THEN
+                ended := array_remove(ended, number) || number;
+            ELSIF reading.register IS NOT NULL THEN
+                word := ocpp.doubt_of_register(t, moment, reading.register);
+                PERFORM ocpp.flag(number, word);
+            END IF;
+        END IF;
+        IF p_id IS NULL AND p_claims THEN
+            word := 'unknownTransaction';
+        END IF;
+        INSERT INTO ocpp.meter_value (received, transaction_id, identity,
+            connector, time, sent, register, samples, suspect)
+        VALUES (now(), number, p_identity, p_connector, moment,
+            coalesce(value->>'timestamp', ''), reading.register, samples,
+            CASE WHEN doubt IS NOT NULL OR word IS NOT NULL
+                THEN ocpp.suspects(samples, doubt, reading.place, word) END);
+    END LOOP;
+    FOREACH number IN ARRAY ended LOOP
+        PERFORM ocpp.assess(number);
+    END LOOP;
+END
+$$;
+
+-- What is suspect about samples, by position: the time of all of them, or a
+-- word about one.
+CREATE FUNCTION ocpp.suspects(
+    p_samples jsonb, p_doubt text, p_place integer, p_word text
+) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN p_word IS NULL THEN '{}'
+            ELSE jsonb_build_object(p_place::text, p_word) END
+        || coalesce((SELECT jsonb_object_agg(place, p_doubt)
+            FROM generate_series(0, jsonb_array_length(p_samples) - 1) AS place
+            WHERE p_doubt IS NOT NULL), '{}')
 $$;
 
 CREATE FUNCTION ocpp.StartTransaction(p_identity text, p_payload jsonb)
 RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     place integer := ocpp.to_whole(p_payload->'connectorId');
-    begun bigint := ocpp.to_whole(p_payload->'meterStart', 9e15);
+    begun bigint := ocpp.to_register(p_payload->'meterStart');
     tag text := trim(p_payload->>'idTag');
     sent text := p_payload->>'timestamp';
-    told timestamptz := ocpp.to_time(sent);
-    moment timestamptz := ocpp.corrected(told);
+    moment timestamptz := ocpp.corrected(ocpp.to_time(sent));
     info jsonb := ocpp.IdTagInfo(tag, p_identity, place);
+    reserved integer := ocpp.to_whole(p_payload->'reservationId');
     number integer;
     before ocpp.transaction;
-    used integer;
-    ended integer;
 BEGIN
     -- The same start again is answered the same again.
     SELECT * INTO before FROM ocpp.transaction
@@ -454,11 +610,12 @@ BEGIN
     IF NOT FOUND THEN
         INSERT INTO ocpp.transaction (identity, connector, id_tag,
             id_tag_status, meter_start, start_time, start_sent,
-            start_received, suspect)
+            start_received, reservation_id, suspect)
         VALUES (p_identity, place, tag, info->>'status', begun, moment, sent,
-            now(), array_remove(ARRAY[
-                ocpp.doubt_of_time(told),
-                CASE WHEN begun < 0 THEN 'negativeRegister' END], NULL))
+            now(), reserved, array_remove(ARRAY[
+                ocpp.doubt_of_time(ocpp.to_time(sent)),
+                CASE WHEN begun < 0 THEN 'negativeRegister' END,
+                ocpp.doubt_of_range(p_payload->'meterStart')], NULL))
         ON CONFLICT DO NOTHING RETURNING id INTO number;
         IF number IS NULL THEN
             SELECT * INTO STRICT before FROM ocpp.transaction
@@ -474,67 +631,123 @@ BEGIN
         RETURN jsonb_build_object('transactionId', before.id, 'idTagInfo',
             info || jsonb_build_object('status', before.id_tag_status));
     END IF;
-    -- To look costs a fraction of an UPDATE that finds nothing.
-    IF EXISTS (SELECT FROM ocpp.reservation
-            WHERE identity = p_identity AND status = 'Active') THEN
-        UPDATE ocpp.reservation SET status = 'Used', ended = now(),
-            transaction_id = number
-            WHERE id = (SELECT id FROM ocpp.reservation
-                WHERE identity = p_identity AND status = 'Active'
-                    AND (reservation_id
-                            = ocpp.to_whole(p_payload->'reservationId')
-                        OR (connector = place AND lower(id_tag) = lower(tag)
-                            AND expiry > now()))
-                ORDER BY reservation_id = ocpp.to_whole(
-                    p_payload->'reservationId') DESC NULLS LAST, id
-                LIMIT 1)
-            RETURNING reservation_id INTO used;
-        IF used IS NOT NULL THEN
-            UPDATE ocpp.transaction SET reservation_id = used
-                WHERE id = number;
-        END IF;
-    END IF;
-    -- Close what was left open, but not what began later: this may be late.
-    FOR ended IN SELECT id FROM ocpp.transaction
-            WHERE identity = p_identity AND connector = place
-                AND closed IS NULL AND start_time <= moment AND id <> number
-            FOR UPDATE LOOP
-        UPDATE ocpp.transaction SET closed = 'Superseded',
-            closed_at = moment,
-            close_reason = format('transaction %s started on the connector',
-                number)
-            WHERE id = ended;
-        PERFORM ocpp.flag(ended, 'superseded');
-        PERFORM ocpp.assess(ended);
-    END LOOP;
+    PERFORM ocpp.use_reservation(p_identity, place, tag, reserved, number);
+    PERFORM ocpp.supersede(p_identity, place, moment, number);
     RETURN jsonb_build_object('transactionId', number, 'idTagInfo', info);
 END
 $$;
 
--- Of any stations, as ocpp.keep_meter_values takes them.
-CREATE FUNCTION ocpp.MeterValues(p_calls jsonb) RETURNS jsonb
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION ocpp.doubt_of_range(p_register jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN abs(p_register::numeric) > ocpp.most()
+        THEN 'outOfRange' END
+$$;
+
+-- A transaction started: end the reservation that it used.
+CREATE FUNCTION ocpp.use_reservation(
+    p_identity text, p_connector integer, p_tag text, p_reserved integer,
+    p_id integer
+) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    ended integer;
+    used integer;
 BEGIN
-    FOR ended IN SELECT * FROM ocpp.keep_meter_values(p_calls) LOOP
-        PERFORM ocpp.assess(ended);
+    UPDATE ocpp.reservation SET status = 'Used', ended = now(),
+        transaction_id = p_id
+        WHERE id = (SELECT id FROM ocpp.reservation
+            WHERE identity = p_identity AND status = 'Active'
+                -- The station knows best whether it was in time.
+                AND CASE WHEN p_reserved IS NOT NULL
+                    THEN reservation_id = p_reserved
+                    ELSE connector IN (p_connector, 0) AND expiry > now()
+                        AND lower(id_tag) = lower(p_tag) END
+            ORDER BY connector = 0, id LIMIT 1)
+        RETURNING reservation_id INTO used;
+    IF used IS DISTINCT FROM p_reserved AND used IS NOT NULL THEN
+        UPDATE ocpp.transaction SET reservation_id = used WHERE id = p_id;
+    END IF;
+END
+$$;
+
+CREATE FUNCTION ocpp.end_record(
+    p_id integer, p_how text, p_time timestamptz, p_reason text, p_word text
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE ocpp.transaction SET closed = p_how, closed_at = p_time,
+        close_reason = p_reason WHERE id = p_id;
+    PERFORM ocpp.flag(p_id, p_word);
+    PERFORM ocpp.assess(p_id);
+END
+$$;
+
+-- Close what was left open on a connector, but not what began later: this
+-- start may come late itself.
+CREATE FUNCTION ocpp.supersede(
+    p_identity text, p_connector integer, p_time timestamptz, p_id integer
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    left_open integer;
+BEGIN
+    FOR left_open IN SELECT id FROM ocpp.transaction
+            WHERE identity = p_identity AND connector = p_connector
+                AND closed IS NULL AND start_time <= p_time AND id <> p_id
+            FOR UPDATE LOOP
+        PERFORM ocpp.end_record(left_open, 'Superseded', p_time,
+            format('transaction %s started on the connector', p_id),
+            'superseded');
     END LOOP;
+END
+$$;
+
+-- For operators: close a record whose station never will.
+CREATE FUNCTION ocpp.CloseTransaction(p_id integer, p_reason text)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    t ocpp.transaction;
+BEGIN
+    SELECT * INTO t FROM ocpp.transaction WHERE id = p_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no transaction %', p_id
+            USING ERRCODE = 'no_data_found';
+    END IF;
+    IF t.closed IS NOT NULL THEN
+        RAISE EXCEPTION 'transaction % is closed: %', p_id, t.closed
+            USING ERRCODE = 'object_not_in_prerequisite_state';
+    END IF;
+    PERFORM ocpp.end_record(p_id, 'Closed', now(), p_reason,
+        'closedByOperator');
+END
+$$;
+
+CREATE FUNCTION ocpp.MeterValues(p_identity text, p_payload jsonb)
+RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    claimed integer := ocpp.to_whole(p_payload->'transactionId');
+    number integer;
+BEGIN
+    IF claimed > 0 THEN
+        SELECT id INTO number FROM ocpp.transaction
+            WHERE id = claimed AND identity = p_identity;
+    END IF;
+    PERFORM ocpp.keep_meter_values(p_identity,
+        ocpp.to_whole(p_payload->'connectorId')::integer,
+        p_payload->'meterValue', number, claimed > 0);
     RETURN '{}';
 END
 $$;
 
--- Which transaction of the station a StopTransaction means.
+-- Which transaction of the station a StopTransaction means, and whether that
+-- is a guess.
 CREATE FUNCTION ocpp.find_for_stop(
     p_identity text, p_payload jsonb, OUT number integer, OUT guessed boolean
 ) LANGUAGE plpgsql AS $$
 DECLARE
     claimed integer := ocpp.to_whole(p_payload->'transactionId');
-    stop bigint := ocpp.to_whole(p_payload->'meterStop', 9e15);
+    stop bigint := ocpp.to_register(p_payload->'meterStop');
     tag text := lower(trim(p_payload->>'idTag'));
-    told timestamptz := ocpp.to_time(p_payload->>'timestamp');
-    moment timestamptz := ocpp.corrected(told);
+    moment timestamptz := ocpp.corrected(
+        ocpp.to_time(p_payload->>'timestamp'));
     fits integer[];
+    same integer[];
 BEGIN
     guessed := false;
     SELECT id INTO number FROM ocpp.transaction
@@ -545,20 +758,27 @@ BEGIN
     -- A guess that comes again must not hit another transaction.
     SELECT id INTO number FROM ocpp.transaction
         WHERE identity = p_identity AND meter_stop = stop
-            AND stop_sent = p_payload->>'timestamp' LIMIT 1;
+            AND stop_sent = p_payload->>'timestamp'
+            AND stop_id_tag IS NOT DISTINCT FROM p_payload->>'idTag'
+            AND stop_reason = coalesce(p_payload->>'reason', 'Local')
+        LIMIT 1;
     IF FOUND THEN
         RETURN;
     END IF;
-    -- An offline start has -1 or 0; any other number was another's.
-    SELECT array_agg(id) INTO fits FROM ocpp.transaction AS t
+    fits := ARRAY(SELECT id FROM ocpp.transaction
         WHERE identity = p_identity AND closed IS NULL
-            AND start_time <= moment + interval '5 minutes'
-            AND meter_start <= stop
-            AND (tag IS NULL OR lower(id_tag) = tag OR (claimed <= 0
-                AND NOT EXISTS (SELECT FROM ocpp.transaction AS same
-                    WHERE same.identity = p_identity AND same.closed IS NULL
-                        AND lower(same.id_tag) = tag)));
-    IF array_length(fits, 1) = 1 THEN
+            AND start_time <= moment + interval '5 minutes');
+    same := ARRAY(SELECT id FROM ocpp.transaction
+        WHERE id = ANY (fits) AND lower(id_tag) = tag);
+    -- An offline start has -1 or 0; any other number was another's.
+    IF cardinality(same) > 0 OR (tag IS NOT NULL AND claimed > 0) THEN
+        fits := same;
+    END IF;
+    IF cardinality(fits) > 1 THEN
+        fits := ARRAY(SELECT id FROM ocpp.transaction
+            WHERE id = ANY (fits) AND meter_start <= stop);
+    END IF;
+    IF cardinality(fits) = 1 THEN
         number := fits[1];
         guessed := true;
     END IF;
@@ -569,10 +789,12 @@ CREATE FUNCTION ocpp.StopTransaction(p_identity text, p_payload jsonb)
 RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     answer jsonb := '{}';
-    stop bigint := ocpp.to_whole(p_payload->'meterStop', 9e15);
+    claimed integer := ocpp.to_whole(p_payload->'transactionId');
+    stop bigint := ocpp.to_register(p_payload->'meterStop');
     sent text := p_payload->>'timestamp';
-    told timestamptz := ocpp.to_time(sent);
-    moment timestamptz := ocpp.corrected(told);
+    moment timestamptz := ocpp.corrected(ocpp.to_time(sent));
+    data jsonb := CASE jsonb_typeof(p_payload->'transactionData')
+        WHEN 'array' THEN p_payload->'transactionData' ELSE '[]' END;
     number integer;
     guessed boolean;
     t ocpp.transaction;
@@ -584,16 +806,18 @@ BEGIN
     SELECT f.number, f.guessed INTO number, guessed
         FROM ocpp.find_for_stop(p_identity, p_payload) AS f;
     IF number IS NULL THEN
-        PERFORM ocpp.keep_aside(p_identity, 'StopTransaction', p_payload,
-            'no such transaction of this station');
+        IF ocpp.keep_aside(p_identity, p_payload, claimed, format(
+                'no transaction %s of this station', claimed)) THEN
+            PERFORM ocpp.keep_meter_values(p_identity, 0, data, NULL, false);
+        END IF;
         RETURN answer;
     END IF;
     SELECT * INTO STRICT t FROM ocpp.transaction WHERE id = number FOR UPDATE;
     IF t.closed = 'Stopped' THEN
         IF (t.meter_stop, t.stop_sent) IS DISTINCT FROM (stop, sent) THEN
             PERFORM ocpp.flag(number, 'stoppedTwice');
-            PERFORM ocpp.keep_aside(p_identity, 'StopTransaction', p_payload,
-                format('transaction %s was stopped before', number));
+            PERFORM ocpp.keep_aside(p_identity, p_payload, number, format(
+                'transaction %s was stopped before, otherwise', number));
         END IF;
         RETURN answer;
     END IF;
@@ -604,29 +828,22 @@ BEGIN
         stop_id_tag = p_payload->>'idTag', closed = 'Stopped',
         closed_at = moment
         WHERE id = number;
-    PERFORM ocpp.flag(number, ocpp.doubt_of_time(told),
+    PERFORM ocpp.flag(number, ocpp.doubt_of_time(ocpp.to_time(sent)),
+        ocpp.doubt_of_range(p_payload->'meterStop'),
         CASE WHEN guessed THEN 'guessedTransaction' END,
         CASE WHEN t.closed IS NOT NULL THEN 'lateStop' END);
-    IF jsonb_typeof(p_payload->'transactionData') = 'array' THEN
-        PERFORM ocpp.keep_meter_values(jsonb_build_array(jsonb_build_object(
-            'identity', p_identity, 'payload', jsonb_build_object(
-                'connectorId', t.connector, 'transactionId', number,
-                'meterValue', p_payload->'transactionData'))));
-    END IF;
     -- What was measured on the connector in its time is its own.
-    IF EXISTS (SELECT FROM ocpp.meter_value AS m
-            WHERE m.transaction_id IS NULL AND m.identity = p_identity
-                AND m.connector = t.connector AND t.connector > 0
-                AND m.time BETWEEN t.start_time AND moment
-                AND m.received >= t.start_received - interval '1 day'
-                AND m.received < now() + interval '1 day') THEN
-        UPDATE ocpp.meter_value AS m SET transaction_id = number
-            WHERE m.transaction_id IS NULL AND m.identity = p_identity
-                AND m.connector = t.connector
-                AND m.time BETWEEN t.start_time AND moment
-                AND m.received >= t.start_received - interval '1 day';
+    UPDATE ocpp.meter_value AS m SET transaction_id = number
+        WHERE m.transaction_id IS NULL AND m.identity = p_identity
+            AND m.connector = t.connector AND t.connector > 0
+            AND m.time BETWEEN t.start_time AND moment
+            AND m.received >= t.start_received - interval '1 day';
+    -- Which weighs all of them.
+    PERFORM ocpp.keep_meter_values(p_identity, t.connector, data, number,
+        true);
+    IF data = '[]' THEN
+        PERFORM ocpp.assess(number);
     END IF;
-    PERFORM ocpp.assess(number);
     RETURN answer;
 END
 $$;
@@ -644,6 +861,7 @@ BEGIN
         version = excluded.version,
         boot = excluded.boot,
         booted = excluded.booted;
+    PERFORM ocpp.note(p_identity, 'BootNotification', p_payload);
     RETURN jsonb_build_object('status', 'Accepted',
         'currentTime', ocpp.time_text(now()),
         'interval', ocpp.setting('heartbeat_interval')::integer);
@@ -665,7 +883,7 @@ BEGIN
     IF p_payload->>'status' = 'Faulted' THEN
         UPDATE ocpp.reservation SET status = 'Faulted', ended = now()
             WHERE identity = p_identity AND connector = place
-                AND status = 'Active';
+                AND status = 'Active' AND expiry > now();
     END IF;
     RETURN '{}';
 END
@@ -703,8 +921,7 @@ BEGIN
     WHEN 'StartTransaction' THEN
         answer := ocpp.StartTransaction(p_identity, p_payload);
     WHEN 'MeterValues' THEN
-        answer := ocpp.MeterValues(jsonb_build_array(jsonb_build_object(
-            'identity', p_identity, 'payload', p_payload)));
+        answer := ocpp.MeterValues(p_identity, p_payload);
     WHEN 'StopTransaction' THEN
         answer := ocpp.StopTransaction(p_identity, p_payload);
     WHEN 'DataTransfer' THEN
@@ -736,20 +953,11 @@ CREATE FUNCTION ocpp.ParseMany(p_calls jsonb) RETURNS SETOF jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
     call jsonb;
-    kept jsonb;
 BEGIN
-    -- All of the most frequent at once: a statement costs more than a row.
-    kept := jsonb_build_object('messageTypeId', 'CallResult', 'payload',
-        ocpp.MeterValues(jsonb_path_query_array(
-            p_calls, '$[*] ? (@.action == "MeterValues")')));
     FOR call IN SELECT jsonb_array_elements(p_calls) LOOP
-        IF call->>'action' = 'MeterValues' THEN
-            RETURN NEXT kept;
-        ELSE
-            RETURN NEXT ocpp.Parse(call->>'identity', call->>'uniqueId',
-                call->>'action', call->'payload', call->>'account',
-                call->>'version');
-        END IF;
+        RETURN NEXT ocpp.Parse(call->>'identity', call->>'uniqueId',
+            call->>'action', call->'payload', call->>'account',
+            call->>'version');
     END LOOP;
 END
 $$;
@@ -781,8 +989,12 @@ BEGIN
     IF p_answer->>'status' IS DISTINCT FROM 'Accepted' THEN
         RETURN false;
     END IF;
+    -- One of the same number is replaced (OCPP 1.6, section 5.13).
     IF p_action IN ('ReserveNow', 'CancelReservation') THEN
-        UPDATE ocpp.reservation SET status = 'Cancelled', ended = now()
+        UPDATE ocpp.reservation SET
+            status = CASE WHEN expiry > now()
+                THEN 'Cancelled' ELSE 'Expired' END,
+            ended = least(expiry, now())
             WHERE identity = p_identity AND status = 'Active'
                 AND reservation_id = ocpp.to_whole(p_payload->'reservationId');
     END IF;
@@ -790,8 +1002,8 @@ BEGIN
         INSERT INTO ocpp.reservation (identity, connector, reservation_id,
             id_tag, parent_id_tag, expiry)
         VALUES (p_identity, ocpp.to_whole(p_payload->'connectorId'),
-            ocpp.to_whole(p_payload->'reservationId'), p_payload->>'idTag',
-            p_payload->>'parentIdTag',
+            ocpp.to_whole(p_payload->'reservationId'),
+            trim(p_payload->>'idTag'), p_payload->>'parentIdTag',
             coalesce(ocpp.to_time(p_payload->>'expiryDate'), now()));
     END IF;
     RETURN true;
@@ -799,7 +1011,7 @@ END
 $$;
 
 -- Lists: one object a row; the caller's token is not looked at.
-CREATE FUNCTION ocpp.ChargePointList(p_token text, p_known jsonb DEFAULT '[]')
+CREATE FUNCTION ocpp.ChargePointList(p_token text, p_known jsonb DEFAULT '{}')
 RETURNS SETOF jsonb LANGUAGE sql STABLE AS $$
     SELECT coalesce(c.metadata, '{}') || jsonb_build_object(
             'Identity', c.identity, 'Connected', c.connected,
@@ -810,7 +1022,7 @@ RETURNS SETOF jsonb LANGUAGE sql STABLE AS $$
         || coalesce(k.known, '{}')
     FROM ocpp.charge_point AS c LEFT JOIN (
         SELECT value->>'Identity' AS identity, value AS known
-        FROM jsonb_array_elements(p_known)
+        FROM jsonb_array_elements(p_known->'ChargePointList')
     ) AS k USING (identity)
     ORDER BY identity
 $$;
@@ -866,8 +1078,8 @@ BEGIN
     VALUES (p_identity, p_action, p_payload,
         now() + ocpp.setting('command_patience')::integer * interval '1 second')
     RETURNING id INTO number;
-    PERFORM pg_notify('ocpp_command', json_build_object('id', number,
-        'identity', p_identity, 'action', p_action)::text);
+    PERFORM pg_notify('ocpp_command',
+        json_build_object('identity', p_identity)::text);
     RETURN number;
 END
 $$;
@@ -955,6 +1167,17 @@ BEGIN
 END
 $$;
 
+-- Forget events, and commands that ended, older than that many days.
+CREATE FUNCTION ocpp.forget_events(p_days integer) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    oldest timestamptz := now() - p_days * interval '1 day';
+BEGIN
+    DELETE FROM ocpp.event WHERE time < oldest;
+    DELETE FROM ocpp.command WHERE ended < oldest;
+END
+$$;
+
 -- Called by the server every minute; does nothing where another server does.
 CREATE FUNCTION ocpp.Housekeep() RETURNS boolean
 LANGUAGE plpgsql AS $$
@@ -978,8 +1201,7 @@ BEGIN
             ocpp.setting('meter_value_months')::integer);
     END IF;
     IF ocpp.setting('event_days') <> '' THEN
-        DELETE FROM ocpp.event WHERE time
-            < now() - ocpp.setting('event_days')::integer * interval '1 day';
+        PERFORM ocpp.forget_events(ocpp.setting('event_days')::integer);
     END IF;
     RETURN true;
 END

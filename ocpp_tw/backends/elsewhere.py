@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
 
 from ..errors import CallFailed, ErrorCode
+from ..figures import Figure
 from ..ocpp.messages import Payload
 from ..ocpp.times import write_time
 
@@ -24,6 +26,9 @@ from ..ocpp.times import write_time
 #: How a reply says what it is, if it does.
 _RESULT = (None, "", "CallResult", 3, "3")
 _ERROR = ("CallError", 4, "4")
+
+#: How deeply what we write is nested.
+_DEEPEST = 100
 
 #: What the standard allows a CallError (OCPP-J 1.6, section 4.2.3).
 _LONGEST_DESCRIPTION = 255
@@ -79,11 +84,27 @@ def write_json(value: Any) -> bytes:
 
     >>> write_json({"connectorId": 2**64})
     b'{"connectorId": 18446744073709551616}'
+
+    What is nested more deeply than anybody means is left out.
     """
     try:
         return orjson.dumps(value)
     except TypeError:
-        return json.dumps(value).encode()
+        return json.dumps(_without_depths(value, _DEEPEST)).encode()
+
+
+def _without_depths(value: Any, depth: int) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: _without_depths(member, depth - 1) if depth else "..."
+            for key, member in value.items()
+        }
+    if isinstance(value, list):
+        return [
+            _without_depths(item, depth - 1) if depth else "..."
+            for item in value
+        ]
+    return value
 
 
 def as_time(seconds: float) -> str:
@@ -94,3 +115,17 @@ def as_time(seconds: float) -> str:
     '1970-01-01T00:00:00.000Z'
     """
     return write_time(int(seconds * 1000))
+
+
+def unanswered_figures(unanswered: Mapping[str, int]) -> Iterator[Figure]:
+    """
+    How many Calls were not answered, by reason.
+    """
+    for reason, count in unanswered.items():
+        yield Figure(
+            "cs_backend_unanswered",
+            "counter",
+            "Calls of stations that whom we ask did not answer, by reason.",
+            count,
+            {"reason": reason},
+        )

@@ -437,8 +437,6 @@ def check_shared(config: Config) -> None:
         problems.append("[server] endpoint: give listen and port instead")
     if config.backend.settings.get("path") == ":memory:":
         problems.append("a backend in memory: give [embedded] path a file")
-    if config.webhook.events:
-        problems.append("[webhook] events: each worker would send them")
     if problems:
         raise BadConfig(
             [f"[main] workers > 1 does not go with {p}" for p in problems]

@@ -16,12 +16,24 @@ from twisted.internet.defer import (
     maybeDeferred,
 )
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+from twisted.protocols.portforward import ProxyFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from ocpp_tw.backends.postgres import PostgresBackend, make_backend
+from ocpp_tw.backends.postgres import (
+    PostgresBackend,
+    make_backend,
+    schema,
+)
 from ocpp_tw.backends.postgres.schema import install
 from ocpp_tw.config import Postgres
-from ocpp_tw.errors import BackendUnavailable, BadConfig, CallFailed, NotKept
+from ocpp_tw.errors import (
+    BackendUnavailable,
+    BadConfig,
+    CallFailed,
+    NotKept,
+    OCPPError,
+)
 from ocpp_tw.ocpp.messages import Call
 from ocpp_tw.ocpp.soap import (
     parse,
@@ -34,6 +46,7 @@ from ocpp_tw.ocpp.soap_tables import CENTRAL_SYSTEM, CHARGE_POINT
 from ocpp_tw.ocpp.soap_types import service
 from ocpp_tw.ocpp.versions import Version
 from ocpp_tw.testing import BackendContract, FakeCentralSystem, FakeStation
+from ocpp_tw.transports.rest.errors import status_of
 
 from ..examples import FROM_STATION, TO_STATION
 from ..postgres import Database, execute, server
@@ -74,9 +87,10 @@ class PostgresTestCase(SynchronousTestCase):
     """
 
     with_schema = True
+    with_xml = False
 
     def setUp(self) -> None:
-        self.database = Database(self.with_schema)
+        self.database = Database(self.with_schema, self.with_xml)
         self.addCleanup(self.database.drop)
         self.central_system = FakeCentralSystem()
         self.asked: list[Any] = []
@@ -386,6 +400,59 @@ class TheirsTests(PostgresTestCase):
         self.assertEqual(len(wait(gatherResults(answers))), 1000)
         wait_until(lambda: not backend._presence._news)
 
+    def test_charge_points(self) -> None:
+        """
+        A list of their own is asked with ours, in the shape it always had.
+        """
+        self.database.ask(
+            "CREATE FUNCTION ocpp.ChargePointList(token text, known jsonb)"
+            " RETURNS SETOF json LANGUAGE sql AS $$ SELECT json_build_object("
+            "'token', token, 'known', known) $$"
+        )
+        known = [{"Identity": "CP1"}]
+        items = wait(self.started().charge_point_list("t", known))
+        self.assertEqual(
+            items, [{"token": "t", "known": {"ChargePointList": known}}]
+        )
+
+    def test_refused_list(self) -> None:
+        """
+        A list that is an error is a refusal, of the status that it says.
+        """
+        self.database.ask(
+            "CREATE FUNCTION ocpp.TransactionList(token text, asked jsonb)"
+            " RETURNS SETOF json LANGUAGE sql AS $$ SELECT json_build_object("
+            "'error', json_build_object('code', (asked->>'identity')::int,"
+            " 'message', 'so it is')) $$"
+        )
+        backend = self.started()
+        for code, status in (
+            *(("401", 401), ("40101", 401), ("403", 403), ("404", 404)),
+            *(("500", 500), ("400", 400), ("418", 400), ("40001", 400)),
+        ):
+            asked = backend.transaction_list("", {"identity": code})
+            error = self.assertRaises(OCPPError, wait, asked)
+            self.assertEqual(
+                (status_of(error), str(error)), (status, "so it is")
+            )
+
+    def test_presence_of_two_arguments(self) -> None:
+        """
+        The older form of SetChargePointConnected is called as it always was.
+        """
+        self.database.ask(
+            "CREATE TABLE ocpp.told (identity text, connected boolean);"
+            "CREATE FUNCTION ocpp.SetChargePointConnected(text, boolean)"
+            " RETURNS void LANGUAGE sql AS $$ INSERT INTO ocpp.told"
+            " VALUES ($1, $2) $$"
+        )
+        backend = self.started()
+        backend.station_connected(STATION)
+        sql = "SELECT * FROM ocpp.told"
+        wait_until(lambda: self.database.ask(sql) == [("CP1", True)])
+        backend.station_disconnected(STATION)
+        wait_until(lambda: ("CP1", False) in self.database.ask(sql))
+
     def test_parse_comes_later(self) -> None:
         """
         A function that is made while we run is found.
@@ -430,6 +497,33 @@ class TheirsTests(PostgresTestCase):
         self.assertEqual(result["payload"], {"status": "Accepted"})
         self.assertEqual(station.asked, [("Reset", {"type": "Soft"})])
 
+    def test_command_for_another_worker(self) -> None:
+        """
+        Where another worker has the station, that one sends it.
+        """
+        backend = self.started()
+        logged = self.logged(backend._commands)
+        wait_until(lambda: backend._commands._link)
+        asked: list[Any] = []
+
+        async def call(_: Any, identity: str, *__: Any) -> Any:
+            asked.append(identity)
+            return {}
+
+        self.patch(FakeCentralSystem, "call", call)
+        self.patch(
+            FakeCentralSystem, "is_connected", lambda _, name: name == "THERE"
+        )
+        for identity in ("THERE", "NOBODY"):
+            self.database.ask(
+                "SELECT pg_notify('ocpp_command', json_build_object("
+                "'identity', %s, 'action', 'Reset')::text)",
+                identity,
+            )
+        wait_until(lambda: asked)
+        self.assertEqual(asked, ["NOBODY"])
+        self.assertEqual(logged, [])
+
 
 class ListTests(PostgresTestCase):
     """
@@ -449,6 +543,24 @@ class ListTests(PostgresTestCase):
         wait_until(
             lambda: self.database.ask(sql) == [("CP1", False), ("CP2", True)]
         )
+
+    def test_replaced(self) -> None:
+        """
+        A station that came anew before its old connection was gone, here or
+        to another worker, is connected.
+        """
+        backend = self.started()
+        old, new = FakeStation(), FakeStation(address="10.0.0.9:1")
+        backend.station_connected(old)
+        self.central_system.connected.append(new)
+        backend.station_connected(new)
+        backend.station_disconnected(old)
+        # It went before it came back elsewhere, and that was told first.
+        backend._presence._news["CP1"] = (False, {})
+        backend.station_connected(FakeStation("LAST"))
+        sql = "SELECT identity, connected FROM ocpp.charge_point ORDER BY 1"
+        wait_until(lambda: ("LAST", True) in self.database.ask(sql))
+        self.assertIn(("CP1", True), self.database.ask(sql))
 
     def test_charge_points(self) -> None:
         """
@@ -578,6 +690,29 @@ class CommandTests(PostgresTestCase):
         self.assertEqual(result["payload"], {"status": "Accepted"})
         self.assertEqual(self.station.asked, [("Reset", {"type": "Soft"})])
 
+    def test_in_a_notification(self) -> None:
+        """
+        An order that is in a notification is done, once.
+        """
+        self.define(
+            "CommandResult(p_id bigint, p_result jsonb)",
+            "PERFORM ocpp.note('CP1', p_id::text, p_result); RETURN true;",
+            "boolean",
+        )
+        backend = self.started()
+        wait_until(lambda: backend._commands._link)
+        self.database.ask(
+            "SELECT pg_notify('ocpp_command', %s)",
+            '{"id": 7, "identity": "CP1", "action": "Reset",'
+            ' "payload": {"type": "Hard"}}',
+        )
+        [(number, result)] = wait_until(
+            lambda: self.database.ask("SELECT kind, payload FROM ocpp.event")
+        )
+        self.assertEqual(number, "7")
+        self.assertEqual(result["payload"], {"status": "Accepted"})
+        self.assertEqual(self.station.asked, [("Reset", {"type": "Hard"})])
+
     def test_refused(self) -> None:
         """
         A CallError of the station comes back as one.
@@ -628,6 +763,28 @@ class CommandTests(PostgresTestCase):
         state, result = self.result(number)
         self.assertEqual(state, "Expired")
         self.assertEqual(result["errorCode"], "NotConnected")
+
+    def test_stopped_meanwhile(self) -> None:
+        """
+        What came of a command that is under way is told before we stop.
+        """
+        answer: Deferred[Any] = Deferred()
+
+        async def call(*_: Any, **__: Any) -> Any:
+            return await answer
+
+        self.patch(FakeCentralSystem, "call", call)
+        backend = self.make_backend()
+        backend.startService()
+        wait_until(lambda: backend._commands._link)
+        number = self.order()
+        wait_until(lambda: backend._commands._under_way)
+        stopped = maybeDeferred(backend.stopService)
+        wait(deferLater(reactor(), 0.1))
+        self.assertNoResult(stopped)
+        answer.callback({"status": "Accepted"})
+        wait(stopped)
+        self.assertEqual(self.result(number)[0], "Answered")
 
     def test_two_servers(self) -> None:
         """
@@ -768,6 +925,134 @@ class HealingTests(PostgresTestCase):
         self.assertLessEqual(count, 3)
 
 
+class Wire(ProxyFactory):
+    """
+    The network between us and the server.
+
+    @ivar is_cut: whether what is sent gets lost.
+    """
+
+    noisy = False
+    is_cut = False
+
+    def __init__(self, conninfo: Mapping[str, str]) -> None:
+        super().__init__(conninfo["host"], int(conninfo["port"]))
+        self._port = reactor().listenTCP(0, self, interface="127.0.0.1")
+        self.conninfo = {
+            **conninfo,
+            "host": "127.0.0.1",
+            "port": str(self._port.getHost().port),
+        }
+        self._ends: list[Any] = []
+
+    def buildProtocol(self, address: Any) -> Any:
+        ours = super().buildProtocol(address)
+        assert ours is not None
+        received = ours.dataReceived
+        self._ends.append(ours)
+
+        def unless_cut(data: bytes) -> None:
+            if not self.is_cut:
+                received(data)
+
+        ours.dataReceived = unless_cut  # type: ignore[method-assign]
+        return ours
+
+    def close(self) -> None:
+        """
+        As when the server's machine dies.
+        """
+        wait(maybeDeferred(self._port.stopListening))
+        for end in self._ends:
+            end.transport.abortConnection()
+
+
+class NetworkTests(PostgresTestCase):
+    """
+    What lies between us and the database.
+    """
+
+    def backend(self, conninfo: Mapping[str, str]) -> PostgresBackend:
+        backend = make_backend(
+            settings(conninfo, statement_timeout=0.3, timeout=1.0),
+            self.central_system,
+            reactor(),
+        )
+        backend.startService()
+        self.addCleanup(lambda: wait(maybeDeferred(backend.stopService)))
+        return backend
+
+    def heartbeat(self, backend: PostgresBackend) -> bool:
+        """
+        Whether it was answered.
+        """
+        try:
+            return "currentTime" in wait(backend.answer(STATION, HEARTBEAT))
+        except CallFailed as e:
+            self.assertEqual(e.code, "InternalError")
+            return False
+
+    def test_cut(self) -> None:
+        """
+        A server that nothing is heard of any more is not waited for; it is
+        not ready then, and is when it is heard of again.
+        """
+        from ocpp_tw.backends.postgres import pool
+
+        self.patch(pool, "GRACE", 0.1)
+        self.patch(pool, "PATIENCE", 0.3)
+        wire = Wire(self.database.conninfo)
+        self.addCleanup(wire.close)
+        backend = self.backend(wire.conninfo)
+        self.assertTrue(self.heartbeat(backend))
+        wire.is_cut = True
+        self.assertFalse(self.heartbeat(backend))
+        wait_until(
+            lambda: not self.heartbeat(backend) and not backend.is_ready
+        )
+        wire.is_cut = False
+        wait_until(lambda: backend.is_ready)
+        wait_until(lambda: self.heartbeat(backend))
+
+    def test_failover(self) -> None:
+        """
+        Of several servers, the next is asked when the first has gone.
+        """
+        first, second = (Wire(self.database.conninfo) for _ in range(2))
+        self.addCleanup(second.close)
+        both = {
+            **first.conninfo,
+            "host": "127.0.0.1,127.0.0.1",
+            "port": f"{first.conninfo['port']},{second.conninfo['port']}",
+            "target_session_attrs": "read-write",
+        }
+        backend = self.backend(both)
+        self.assertTrue(self.heartbeat(backend))
+        self.assertEqual(len(second._ends), 0)
+        first.close()
+        wait_until(lambda: self.heartbeat(backend))
+        self.assertGreater(len(second._ends), 0)
+        wait_until(lambda: backend._commands._link)
+
+    def test_demoted(self) -> None:
+        """
+        A server that takes no writes any more is left.
+        """
+        self.define(
+            PARSE,
+            "IF p_action = 'Authorize' THEN"
+            " RAISE EXCEPTION 'read-only' USING ERRCODE = '25006'; END IF;"
+            ' RETURN \'{"payload": {"currentTime": "now"}}\';',
+        )
+        backend = self.backend(self.database.conninfo)
+        self.assertTrue(self.heartbeat(backend))
+        before = set(backend._pool._links)
+        refused = backend.answer(STATION, Call("1", "Authorize", {}))
+        self.assertRaises(CallFailed, wait, refused)
+        self.assertEqual(len(before & backend._pool._links), len(before) - 1)
+        self.assertTrue(self.heartbeat(backend))
+
+
 class SchemaTests(PostgresTestCase):
     """
     Installing the reference schema, and what it does beside answering.
@@ -793,6 +1078,40 @@ class SchemaTests(PostgresTestCase):
         bare.ask(f"GRANT CREATE ON DATABASE {name} TO r{name}")
         conninfo = {**bare.conninfo, "user": f"r{name}"}
         self.assertIn("0001", install(conninfo)[0])
+        backend = make_backend(
+            settings(conninfo), self.central_system, reactor()
+        )
+        backend.startService()
+        self.addCleanup(lambda: wait(maybeDeferred(backend.stopService)))
+        started = backend.answer(STATION, Call("1", "StartTransaction", START))
+        self.assertEqual(wait(started)["transactionId"], 1)
+        wait(backend._functions.call("Housekeep"))
+
+    def test_upgrade(self) -> None:
+        """
+        A script that fails leaves nothing behind, and is run again when it
+        is repaired; others are not.
+        """
+        broken = "CREATE TABLE ocpp.more (); SELECT 1 / 0"
+        script = schema.Script(9999, "9999-more.sql", broken)
+        all_scripts = [*schema.scripts(), script]
+        self.patch(schema, "scripts", lambda: all_scripts)
+        conninfo = self.database.conninfo
+        error = self.assertRaises(BadConfig, install, conninfo)
+        self.assertEqual(str(error), "9999-more.sql: division by zero")
+        all_scripts[-1] = evolve(script, sql="CREATE TABLE ocpp.more ()")
+        self.assertEqual(list(install(conninfo)), ["9999-more.sql"])
+        self.assertEqual(list(install(conninfo)), [])
+
+    def test_at_once(self) -> None:
+        """
+        Of several who install it at once, one does.
+        """
+        bare = Database(with_schema=False)
+        self.addCleanup(bare.drop)
+        installing = [deferToThread(install, bare.conninfo) for _ in range(4)]
+        names = [n for each in wait(gatherResults(installing)) for n in each]
+        self.assertEqual(sorted(names), [s.name for s in schema.scripts()])
 
     def test_retention(self) -> None:
         """
@@ -805,8 +1124,8 @@ class SchemaTests(PostgresTestCase):
         )
         for time in ("2020-01-05Z", "2026-11-22Z"):
             self.database.ask(
-                "INSERT INTO ocpp.meter_value VALUES"
-                " (%s, NULL, 'CP1', 1, now(), 1, '[]')",
+                "INSERT INTO ocpp.meter_value (received, identity, connector,"
+                " time, sent, samples) VALUES (%s, 'CP1', 1, now(), '', '[]')",
                 time,
             )
         [(dropped,)] = self.database.ask("SELECT ocpp.forget_meter_values(12)")
@@ -837,6 +1156,8 @@ class SoapTests(PostgresTestCase):
     """
     The functions for SOAP, held against our own reading and writing of it.
     """
+
+    with_xml = True
 
     def test_answers(self) -> None:
         """

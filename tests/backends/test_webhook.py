@@ -89,9 +89,10 @@ class WebhookTestCase(SynchronousTestCase):
         self.asked: list[Any] = []
 
     def make_backend(self, **members: Any) -> WebhookBackend:
+        self.central_system = FakeCentralSystem()
         url = f"http://127.0.0.1:{self.endpoint.port}/api/v1/ocpp"
         given = asdict(evolve(Webhook(url=url), **members))
-        backend = make_backend(given, FakeCentralSystem(), reactor())
+        backend = make_backend(given, self.central_system, reactor())
         answer = backend.answer
 
         def noted(station: Any, call: Call) -> Any:
@@ -195,6 +196,20 @@ class RequestTests(WebhookTestCase):
         self.assertRegex(seen.json["timestamp"], r"^\d{4}-.*T.*Z$")
         self.assertNotIn("authorization", seen.headers)
         self.assertNotIn("x-ocpp-signature", seen.headers)
+
+    def test_monsters(self) -> None:
+        """
+        Numbers of any size and lists of any depth are posted, the latter as
+        far as anybody means it.
+        """
+        deep: Any = 1
+        for _ in range(1000):
+            deep = [deep]
+        payload = {"vendorId": "V", "large": 2**70, "deep": deep}
+        self.assertEqual(self.ask(Call("1", "DataTransfer", payload)), BOOTED)
+        [seen] = self.endpoint.seen
+        self.assertIn(b'"large": 1180591620717411303424', seen.body)
+        self.assertIn(b'[[["..."]]]', seen.body)
 
     def test_account_is_always_there(self) -> None:
         """
@@ -371,6 +386,26 @@ class ReplyTests(WebhookTestCase):
             self.reply(Reply(status, b"secret"))
             self.assertIn(f"status {status}", self.logged_refusal())
             self.assertEqual(len(self.endpoint.seen), 1)
+
+    def test_counted(self) -> None:
+        """
+        What is not answered is counted by reason, of which there are few.
+        """
+        backend = self.started(timeout=0.3)
+        for reply, times in (
+            (Reply(500), 2),
+            (Reply(503), 1),
+            (Reply(200, b"x"), 1),
+            ({"messageTypeId": "a", "payload": {}}, 1),
+            ({"messageTypeId": "b", "payload": {}}, 1),
+        ):
+            self.reply(reply)
+            for _ in range(times):
+                refused = backend.answer(STATION, BOOT)
+                self.assertRaises(CallFailed, wait, refused)
+        figures = {f.labels["reason"]: f.value for f in backend.figures()}
+        counts = {"status 500": 2, "status 503": 1, "no answer": 3}
+        self.assertEqual(figures, counts)
 
 
 class TroubleTests(WebhookTestCase):
@@ -786,6 +821,24 @@ class EventTests(WebhookTestCase):
         self.assertEqual(told[2]["answer"], {"status": "Accepted"})
         wait_until(lambda: not self.page(backend))
 
+    def test_replaced(self) -> None:
+        """
+        A station that came anew before its old connection was gone is not
+        told as gone.
+        """
+        backend = self.start()
+        old, new = FakeStation(), FakeStation()
+        backend.station_connected(old)
+        self.central_system.connected.append(new)
+        backend.station_connected(new)
+        backend.station_disconnected(old)
+        self.central_system.connected.clear()
+        backend.station_disconnected(new)
+        told = [event["event"] for event in self.told(3)]
+        self.assertEqual(told, ["connected", "connected", "disconnected"])
+        wait_until(lambda: not self.page(backend))
+        self.assertEqual(len(self.endpoint.seen), 3)
+
     def test_elsewhere(self) -> None:
         """
         Events may go to another URL than Calls.
@@ -868,6 +921,31 @@ class EventTests(WebhookTestCase):
         kept = backend._outbox
         assert kept is not None
         self.assertEqual(kept.dropped, 2)
+        figures = {f.name: f.value for f in backend.figures()}
+        self.assertEqual(figures["cs_outbox_waiting"], 3)
+        self.assertEqual(figures["cs_outbox_lost"], 2)
+
+    def test_several(self) -> None:
+        """
+        Of several that leave events in one outbox, one tells them, each once;
+        when it ends, another does.
+        """
+        backend = self.make_backend(events=self.events, outbox="one.sqlite3")
+        backend.startService()
+        other = self.start(outbox="one.sqlite3")
+        told = 0
+        for _ in range(20):
+            backend.station_connected(STATION)
+            other.station_disconnected(STATION)
+            told += 2
+            wait_until(lambda: not self.page(other))
+        wait(maybeDeferred(backend.stopService))
+        other.station_connected(STATION)
+        self.told(told + 1)
+        wait_until(lambda: not self.page(other))
+        keys = [seen.json["eventId"] for seen in self.endpoint.seen]
+        self.assertEqual(len(keys), told + 1)
+        self.assertEqual(len(set(keys)), told + 1)
 
     def test_pages(self) -> None:
         """

@@ -5,7 +5,7 @@ The backend that asks functions in a PostgreSQL database.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg2
@@ -18,14 +18,20 @@ from zope.interface import implementer
 
 from ...errors import (
     BackendUnavailable,
+    BadRequest,
     CallFailed,
     ErrorCode,
+    NotAllowed,
+    NotFound,
     NotKept,
+    NotKnown,
     OCPPError,
 )
+from ...figures import Figure
 from ...interfaces import (
     IBackend,
     ICentralSystem,
+    IMeasured,
     IObserver,
     IReady,
     ISeedLists,
@@ -34,7 +40,12 @@ from ...interfaces import (
 )
 from ...ocpp.messages import Call, Payload
 from ...ocpp.schemas import Violation
-from ..elsewhere import Senseless, as_time, read_reply
+from ..elsewhere import (
+    Senseless,
+    as_time,
+    read_reply,
+    unanswered_figures,
+)
 from .commands import Commands
 from .functions import XML, Functions
 from .logfile import LogFile
@@ -43,7 +54,7 @@ from .pool import Connector, Pool
 from .presence import Presence
 
 
-@implementer(IBackend, IObserver, IReady, ISeedLists, ISeedSOAP)
+@implementer(IBackend, IMeasured, IObserver, IReady, ISeedLists, ISeedSOAP)
 class PostgresBackend(MultiService):
     """
     Asks C{ocpp.Parse}, and answers with what it returns.
@@ -73,7 +84,7 @@ class PostgresBackend(MultiService):
         # Who restores or upgrades a database changes its functions.
         pool.reached = self._functions.forget
         self._parsing = Parsing(self._functions, clock)
-        self._presence = Presence(self._functions, clock)
+        self._presence = Presence(self._functions, central_system, clock)
         self._commands = Commands(
             self._functions, connector, central_system, clock
         )
@@ -86,6 +97,21 @@ class PostgresBackend(MultiService):
         Whether the database is reached.
         """
         return self._pool.is_well
+
+    def figures(self) -> Iterator[Figure]:
+        """
+        What was not answered, and the pool.
+        """
+        yield from unanswered_figures(self.unanswered)
+        yield from self._pool.figures()
+
+    def stopService(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        # What came of commands is told before the pool ends.
+        await self._commands.stopService()
+        await super().stopService()
 
     # Stations
 
@@ -170,7 +196,8 @@ class PostgresBackend(MultiService):
     async def charge_point_list(
         self, token: str, known: Sequence[Mapping[str, Any]]
     ) -> Sequence[Any]:
-        return await self._list("ChargePointList", token, list(known))
+        asked = {"ChargePointList": list(known)}
+        return await self._list("ChargePointList", token, asked)
 
     async def transaction_list(
         self, token: str, asked: Mapping[str, str]
@@ -184,13 +211,17 @@ class PostgresBackend(MultiService):
 
     async def _list(self, name: str, token: str, asked: Any) -> Sequence[Any]:
         try:
-            items = await self._functions.call(name, token, asked)
-            return [as_json(item) for item in items]
+            rows = await self._functions.call(name, token, asked)
+            items = [as_json(row) for row in rows]
         except (psycopg2.Error, ValueError) as e:
             self.log.error(
                 "ocpp.{name} failed: {reason}", name=name, reason=_in_words(e)
             )
             raise BackendUnavailable(f"ocpp.{name} failed") from None
+        match items:
+            case [{"error": {"code": int(code), "message": str(message)}}]:
+                raise _refusal(code, message)
+        return items
 
     # SOAP
 
@@ -222,6 +253,23 @@ class PostgresBackend(MultiService):
                 "ocpp.{name} failed: {reason}", name=name, reason=_in_words(e)
             )
             raise CallFailed(ErrorCode.INTERNAL_ERROR) from None
+
+
+def _refusal(code: int, message: str) -> OCPPError:
+    """
+    What a function says instead of a list: a status of HTTP, perhaps with two
+    digits of its own behind it.
+    """
+    status = code // 100 if code >= 10000 else code
+    return _REFUSALS.get(status, BadRequest)(message)
+
+
+_REFUSALS: Mapping[int, type[OCPPError]] = {
+    401: NotKnown,
+    403: NotAllowed,
+    404: NotFound,
+    500: OCPPError,
+}
 
 
 def _in_words(error: Exception) -> str:

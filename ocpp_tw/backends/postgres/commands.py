@@ -1,10 +1,10 @@
 """
 Commands from the database to the stations.
 
-C{NOTIFY ocpp_command} wakes us; the orders themselves are taken from a table
-by C{ocpp.TakeCommands}, so that none is lost while nobody listens and none is
-taken twice.  A database without that function puts the whole order in the
-notification.  What came of it goes to C{ocpp.CommandResult}.
+C{NOTIFY ocpp_command} has an order, or names a station that there are orders
+for: those are taken from a table by C{ocpp.TakeCommands}, so that none is lost
+while nobody listens and none is taken twice.  What came of an order goes to
+C{ocpp.CommandResult}.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Commands(Service):
         self._pause = FIRST_PAUSE
         self._again: IDelayedCall | None = None
         self._under_way = 0
+        self._awaiting_end: list[Deferred[None]] = []
         self._wanted: set[str] = set()
         self._taking = False
         self._looking = LoopingCall(self._look)
@@ -82,7 +83,10 @@ class Commands(Service):
         self._listen()
         self._looking.start(LOOK, now=False)
 
-    def stopService(self) -> None:
+    def stopService(self) -> Deferred[None]:
+        """
+        @return: fires when it is told what came of those under way.
+        """
         super().stopService()
         if self._looking.running:
             self._looking.stop()
@@ -91,6 +95,16 @@ class Commands(Service):
             self._again = None
         if self._link is not None:
             self._link.close()
+        settled: Deferred[None] = Deferred()
+        self._awaiting_end.append(settled)
+        self._check_settled()
+        return settled
+
+    def _check_settled(self) -> None:
+        if not (self.running or self._under_way or self._taking):
+            awaiting, self._awaiting_end = self._awaiting_end, []
+            for settled in awaiting:
+                settled.callback(None)
 
     # Listening
 
@@ -140,18 +154,27 @@ class Commands(Service):
                 channel=CHANNEL,
             )
             return
-        noticed = Deferred.fromCoroutine(self._noticed(str(identity), order))
-        noticed.addErrback(self._oops)
-
-    async def _noticed(self, identity: str, order: Mapping[str, Any]) -> None:
-        try:
-            known = await self._functions.known()
-        except BackendUnavailable:
-            return
-        if known.has("TakeCommands", 3):
-            self._want([identity])
+        if "action" not in order:
+            self._want([str(identity)])
+        elif self._is_with_another(identity):
+            pass
         elif self._under_way < MOST:
             self._start(order)
+        else:
+            self.log.error(
+                "a command for {identity} is not sent: {most} are under way",
+                identity=identity,
+                most=MOST,
+            )
+
+    def _is_with_another(self, identity: str) -> bool:
+        """
+        Whether another worker, which hears of it as we do, has the station.
+        """
+        here = {s.identity for s in self._central_system.stations()}
+        return identity not in here and self._central_system.is_connected(
+            identity
+        )
 
     def station_connected(self, identity: str) -> None:
         """
@@ -191,6 +214,7 @@ class Commands(Service):
 
     def _taken(self, _: object) -> None:
         self._taking = False
+        self._check_settled()
 
     async def _take_all(self) -> None:
         try:
@@ -243,6 +267,7 @@ class Commands(Service):
     def _done(self, _: object) -> None:
         self._under_way -= 1
         self._want(())
+        self._check_settled()
 
     async def _do(self, order: Mapping[str, Any]) -> None:
         result = await self._result(order)
@@ -250,11 +275,19 @@ class Commands(Service):
         if number is None:
             return
         begun = self._clock.seconds()
-        while self.running and self._clock.seconds() - begun < PATIENCE:
+        while True:
             try:
                 await self._functions.call("CommandResult", number, result)
                 return
-            except BackendUnavailable:
+            except BackendUnavailable as e:
+                elapsed = self._clock.seconds() - begun
+                if not self.running or elapsed > PATIENCE:
+                    self.log.error(
+                        "what came of command {number} is not told: {why}",
+                        number=number,
+                        why=str(e),
+                    )
+                    return
                 await deferLater(self._clock, 1.0)
             except (NotKept, psycopg2.Error) as e:
                 self.log.error(

@@ -6,7 +6,7 @@ none waits a while, and what was lost is opened again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import uniform
 from typing import Any
 
@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 from txpostgres.txpostgres import Connection
 
 from ...errors import BackendUnavailable
+from ...figures import Figure
 
 
 #: How long to wait for a connection, in seconds, and how many may wait.
@@ -198,6 +199,23 @@ class Pool(Service):
     @property
     def is_well(self) -> bool:
         return bool(self._links)
+
+    def figures(self) -> Iterator[Figure]:
+        """
+        How many connections there are, and how many wait for one.
+        """
+        yield Figure(
+            "cs_pool_connections",
+            "gauge",
+            "Connections to the database.",
+            len(self._links),
+        )
+        yield Figure(
+            "cs_pool_waiting",
+            "gauge",
+            "Questions that wait for a connection to the database.",
+            len(self._waiting),
+        )
 
     # A service
 

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ...errors import BackendUnavailable, NotKept
+from ...interfaces import ICentralSystem
 from .functions import Functions
 
 
@@ -31,8 +32,14 @@ class Presence(Service):
 
     log = Logger()
 
-    def __init__(self, functions: Functions, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        functions: Functions,
+        central_system: ICentralSystem,
+        clock: IReactorTime,
+    ) -> None:
         self._functions = functions
+        self._central_system = central_system
         self._clock = clock
         self._news: dict[str, tuple[bool, Mapping[str, Any]]] = {}
         self._telling = False
@@ -50,6 +57,8 @@ class Presence(Service):
         """
         A station came or went.
         """
+        if not connected and self._is_back(identity):
+            return
         self._news.pop(identity, None)
         self._news[identity] = (connected, about)
         if self._again is None:
@@ -82,9 +91,18 @@ class Presence(Service):
                 self._news.setdefault(identity, (connected, about))
                 return
 
+    def _is_back(self, identity: str) -> bool:
+        """
+        Whether a newer connection took the place of one that is gone: here,
+        or at another worker, which tells of it.
+        """
+        return self._central_system.is_connected(identity)
+
     async def _tell(
         self, identity: str, connected: bool, about: Mapping[str, Any]
     ) -> None:
+        if not connected and self._is_back(identity):
+            return
         try:
             await self._functions.call(
                 "SetChargePointConnected", identity, connected, dict(about)

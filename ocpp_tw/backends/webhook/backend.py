@@ -4,8 +4,9 @@ The backend that asks an HTTP server what to answer.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -18,9 +19,11 @@ from zope.interface import implementer
 
 from ...database import Database
 from ...errors import CallFailed, ErrorCode, NotKept
+from ...figures import Figure
 from ...interfaces import (
     IBackend,
     ICentralSystem,
+    IMeasured,
     IObserver,
     IOutbox,
     IStation,
@@ -28,16 +31,22 @@ from ...interfaces import (
 )
 from ...ocpp.messages import Call, Payload
 from ...ocpp.schemas import Violation
-from ..elsewhere import Senseless, as_time, read_reply, write_json
+from ..elsewhere import (
+    Senseless,
+    as_time,
+    read_reply,
+    unanswered_figures,
+    write_json,
+)
 from .endpoint import Endpoint, Unanswered, make_endpoint, make_trust
-from .outbox import MIGRATIONS, Outbox
+from .outbox import MIGRATIONS, Lead, Outbox
 
 
 #: What can be told, beside Calls.
 EVENTS = ("connected", "disconnected", "answered", "violations")
 
 
-@implementer(IBackend, IObserver, IOutbox)
+@implementer(IBackend, IMeasured, IObserver, IOutbox)
 class WebhookBackend(Service):
     """
     Posts each Call, and answers with the reply.
@@ -50,6 +59,7 @@ class WebhookBackend(Service):
     def __init__(
         self,
         endpoint: Endpoint,
+        central_system: ICentralSystem,
         clock: IReactorTime,
         outbox: Outbox | None = None,
         events: Sequence[str] = (),
@@ -60,6 +70,7 @@ class WebhookBackend(Service):
         """
         self.unanswered: Counter[str] = Counter()
         self._endpoint = endpoint
+        self._central_system = central_system
         self._clock = clock
         self._outbox = outbox
         self._told = frozenset(events if outbox else ())
@@ -84,6 +95,16 @@ class WebhookBackend(Service):
             return succeed(None)
         return self._outbox.stopService()
 
+    # Watched
+
+    def figures(self) -> Iterator[Figure]:
+        """
+        What was not answered, and what waits in the outbox.
+        """
+        yield from unanswered_figures(self.unanswered)
+        if self._outbox is not None:
+            yield from self._outbox.figures()
+
     # Stations
 
     def answer(self, station: IStation, call: Call) -> Deferred[Payload]:
@@ -104,9 +125,11 @@ class WebhookBackend(Service):
         try:
             reply = await self._endpoint.post(body, call.unique_id)
             return read_reply(orjson.loads(reply))
-        except (Unanswered, Senseless, orjson.JSONDecodeError) as e:
-            reason = f"{type(e).__name__}: {e}"[:300]
-        self.unanswered[reason.partition(":")[0][:60]] += 1
+        except Unanswered as e:
+            reason, kind = str(e), re.split("[:(]", str(e))[0].strip()
+        except (Senseless, orjson.JSONDecodeError) as e:
+            reason, kind = f"no answer in the reply: {e}"[:300], "no answer"
+        self.unanswered[kind[:60]] += 1
         self.log.error(
             "{station}: no answer to {action} from {url}: {reason}",
             station=station,
@@ -120,7 +143,9 @@ class WebhookBackend(Service):
         self._tell("connected", station, address=station.address)
 
     def station_disconnected(self, station: IStation) -> None:
-        self._tell("disconnected", station)
+        # Not where a newer connection took its place.
+        if not self._central_system.is_connected(station.identity):
+            self._tell("disconnected", station)
 
     # An observer
 
@@ -189,11 +214,12 @@ def make_backend(
     endpoint = make_endpoint(settings, url, trust, reactor)
     events = settings["events"]
     if not events:
-        return WebhookBackend(endpoint, reactor)
+        return WebhookBackend(endpoint, central_system, reactor)
     where = settings["events_url"] or url
     outbox = Outbox(
         Database(settings["outbox"], MIGRATIONS, reactor),
+        Lead(f"{settings['outbox']}-lock"),
         make_endpoint(settings, where, trust, reactor),
         reactor,
     )
-    return WebhookBackend(endpoint, reactor, outbox, events)
+    return WebhookBackend(endpoint, central_system, reactor, outbox, events)

@@ -1,16 +1,20 @@
 """
 Events that wait to be told: durable, bounded, in order for each station.
 
+Several processes may have one outbox: each leaves events there, and one of
+them tells.
+
 What is refused for good, and what nobody took for a day, becomes a dead
 letter: an operator sees it and may send it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from fcntl import LOCK_EX, LOCK_NB, flock
 from functools import partial
 from sqlite3 import Connection
-from typing import Any
+from typing import IO, Any
 from uuid import uuid4
 
 import orjson
@@ -24,6 +28,7 @@ from twisted.python.failure import Failure
 
 from ...database import Database
 from ...errors import BackendUnavailable, BadRequest, NotFound
+from ...figures import Figure
 from ...interfaces import Page
 from ..elsewhere import as_time, write_json
 from .endpoint import Endpoint, Unanswered
@@ -76,11 +81,46 @@ class Letter:
     attempts: int
 
 
+class Lead:
+    """
+    The right to tell, which one process has until it gives it up, or ends.
+    """
+
+    def __init__(self, path: str) -> None:
+        """
+        @param path: of a file, locked by who leads.
+        """
+        self._path = path
+        self._file: IO[bytes] | None = None
+
+    def take(self) -> bool:
+        """
+        Whether we lead, now at the latest.
+        """
+        if self._file is None:
+            file = open(self._path, "ab")  # noqa: SIM115
+            try:
+                flock(file, LOCK_EX | LOCK_NB)
+            except OSError:
+                file.close()
+                return False
+            self._file = file
+        return True
+
+    def give_up(self) -> None:
+        """
+        Let another lead.
+        """
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
 class Outbox(Service):
     """
     Tells an endpoint what was put here, until it takes it.
 
-    @ivar waiting: how many events wait.
+    @ivar waiting: how many events wait, as far as we know.
     @ivar dropped: how many could not be kept, since too many wait already or
         the disk is full.
     """
@@ -88,11 +128,16 @@ class Outbox(Service):
     log = Logger()
 
     def __init__(
-        self, database: Database, endpoint: Endpoint, clock: IReactorTime
+        self,
+        database: Database,
+        lead: Lead,
+        endpoint: Endpoint,
+        clock: IReactorTime,
     ) -> None:
         self.waiting = 0
         self.dropped = 0
         self._database = database
+        self._lead = lead
         self._endpoint = endpoint
         self._clock = clock
         self._looking = LoopingCall(self._look)
@@ -120,6 +165,7 @@ class Outbox(Service):
             self._looking.stop()
         if self._round is not None:
             self._round.cancel()
+        self._lead.give_up()
         return self._database.stopService()
 
     def put(
@@ -154,7 +200,7 @@ class Outbox(Service):
     # Telling
 
     def _look(self) -> None:
-        if self.waiting and self._round is None:
+        if self.running and self._round is None:
             self._round = Deferred.fromCoroutine(self._tell_what_is_due())
             self._round.addErrback(self._not_told).addBoth(self._rest)
 
@@ -166,12 +212,22 @@ class Outbox(Service):
         self._round = None
 
     async def _tell_what_is_due(self) -> None:
-        while letters := await self._due():
+        letters: Sequence[Letter] = await self._due()
+        while letters:
             told = [Deferred.fromCoroutine(self._tell(x)) for x in letters]
             await DeferredList(told, fireOnOneErrback=True, consumeErrors=True)
+            letters = await self._due()
 
-    def _due(self) -> Deferred[Sequence[Letter]]:
-        return self._database.read(partial(_due, now=self._clock.seconds()))
+    async def _due(self) -> Sequence[Letter]:
+        """
+        What is to be told now, by us.
+        """
+        leads = self._lead.take()
+        self.waiting = await self._database.read(_count)
+        if not leads or not self.waiting:
+            return ()
+        now = self._clock.seconds()
+        return await self._database.read(partial(_due, now=now))
 
     async def _tell(self, letter: Letter) -> None:
         try:
@@ -180,7 +236,6 @@ class Outbox(Service):
             await self._failed(letter, e)
         else:
             await self._database.write(partial(_told, number=letter.number))
-            self.waiting -= 1
 
     async def _failed(self, letter: Letter, why: Unanswered) -> None:
         now = self._clock.seconds()
@@ -195,7 +250,6 @@ class Outbox(Service):
         )
         await self._database.write(failed)
         if is_dead:
-            self.waiting -= 1
             self.log.error(
                 "{identity}: event {number} is a dead letter: {reason}",
                 identity=letter.identity,
@@ -204,6 +258,23 @@ class Outbox(Service):
             )
 
     # Operators
+
+    def figures(self) -> Iterator[Figure]:
+        """
+        How many wait, and how many are lost.
+        """
+        yield Figure(
+            "cs_outbox_waiting",
+            "gauge",
+            "Events that are not told yet.",
+            self.waiting,
+        )
+        yield Figure(
+            "cs_outbox_lost",
+            "counter",
+            "Events that could not be kept.",
+            self.dropped,
+        )
 
     async def page(
         self,
