@@ -120,7 +120,7 @@ class Cluster:
     def start(self) -> None:
         options = (
             f"-p {self._port} -k {self.folder} "
-            "-c listen_addresses=127.0.0.1 -c shared_buffers=32MB "
+            "-c listen_addresses=127.0.0.1 "
             f"-c max_connections=60 -c fsync={self._fsync}"
         )
         log = str(self.folder / "log")

@@ -370,7 +370,8 @@ CREATE FUNCTION ocpp.doubt_of_step(
 ) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE
         WHEN p_energy < 0 THEN 'runningBackwards'
-        WHEN p_energy > 5000 + 1500000
+        -- The first condition is quick, and hardly ever true.
+        WHEN p_energy > 5000 AND p_energy > 5000 + 1500000
             * greatest(extract(epoch FROM p_time), 0) / 3600
             THEN 'implausibleJump' END
 $$;
@@ -395,52 +396,61 @@ DECLARE
     times timestamptz[];
     registers double precision[];
     words text[];
+    word text;
+    register double precision;
+    first integer;
+    last integer;
     from_zero boolean;
     new_energy bigint;
 BEGIN
     SELECT * INTO STRICT t FROM ocpp.transaction WHERE id = p_id;
-    SELECT array_agg(time ORDER BY place, time, id),
-            array_agg(register ORDER BY place, time, id)
-        INTO times, registers FROM (
-        SELECT 0 AS place, t.start_time AS time,
-            t.meter_start::double precision AS register, 0::bigint AS id
-        UNION ALL
-        (SELECT 1, time, register, id FROM ocpp.meter_value
-            WHERE transaction_id = p_id AND register IS NOT NULL
+    -- A bound for the time of receipt leaves most partitions alone.
+    SELECT array_agg(c.time), array_agg(c.register) INTO times, registers
+        FROM (SELECT m.time, m.register FROM ocpp.meter_value AS m
+            WHERE transaction_id = p_id AND m.register IS NOT NULL
                 AND received >= t.start_received - interval '1 day'
-            ORDER BY time, id LIMIT 20000)
-        UNION ALL
-        SELECT 2, coalesce(t.stop_time, now()), t.meter_stop, 0
-            WHERE t.meter_stop IS NOT NULL) AS course;
-    words := ARRAY(SELECT unnest(t.suspect) EXCEPT SELECT unnest(ARRAY[
-        'runningBackwards', 'implausibleJump', 'zeroBegin',
-        'negativeEnergy', 'stopBeforeStart']));
+                AND received < now() + interval '1 day'
+            ORDER BY m.time, m.id LIMIT 20000) AS c;
+    times := t.start_time || times || coalesce(t.stop_time, now());
+    registers := t.meter_start::double precision || registers;
+    IF t.meter_stop IS NOT NULL THEN
+        registers := registers || t.meter_stop::double precision;
+    END IF;
+    words := t.suspect;
+    IF words <> '{}' THEN
+        words := ARRAY(SELECT unnest(words) EXCEPT SELECT unnest(ARRAY[
+            'runningBackwards', 'implausibleJump', 'zeroBegin',
+            'negativeEnergy', 'stopBeforeStart']));
+    END IF;
     -- From 0 to 910 kWh at once is no energy: it did not begin at 0.
-    SELECT t.meter_start = 0 AND r > 200000 INTO from_zero
-        FROM unnest(registers) WITH ORDINALITY AS c(r, n)
-        WHERE r > 0 ORDER BY n LIMIT 1;
+    FOREACH register IN ARRAY registers LOOP
+        EXIT WHEN register > 0;
+    END LOOP;
+    from_zero := t.meter_start = 0 AND register > 200000;
     IF from_zero THEN
         words := words || 'zeroBegin'::text;
-        SELECT array_agg(times[n] ORDER BY n), array_agg(r ORDER BY n)
-            INTO times, registers
-            FROM unnest(registers) WITH ORDINALITY AS c(r, n) WHERE r > 0;
     END IF;
-    FOR n IN 2 .. array_length(registers, 1) LOOP
-        words := words || ocpp.doubt_of_step(
-            registers[n] - registers[n - 1], times[n] - times[n - 1]);
+    FOR n IN 1 .. array_length(registers, 1) LOOP
+        CONTINUE WHEN from_zero AND registers[n] <= 0;
+        word := ocpp.doubt_of_step(
+            registers[n] - registers[last], times[n] - times[last]);
+        IF word IS NOT NULL THEN
+            words := words || word;
+        END IF;
+        first := coalesce(first, n);
+        last := n;
     END LOOP;
     IF t.stop_time < t.start_time THEN
         words := words || 'stopBeforeStart'::text;
     END IF;
-    IF array_length(registers, 1) > 1 THEN
-        new_energy := registers[array_length(registers, 1)] - registers[1];
+    IF first < last THEN
+        new_energy := registers[last] - registers[first];
         IF new_energy < 0 THEN
             words := words || 'negativeEnergy'::text;
         END IF;
     END IF;
     UPDATE ocpp.transaction SET energy = new_energy,
-        suspect = ARRAY(SELECT DISTINCT word FROM unnest(words) AS word
-            WHERE word IS NOT NULL ORDER BY word)
+        suspect = ARRAY(SELECT DISTINCT unnest(words) ORDER BY 1)
         WHERE id = p_id;
 END
 $$;
@@ -468,8 +478,8 @@ DECLARE
     sample jsonb;
     number numeric;
 BEGIN
-    FOR sample, place IN SELECT s.value, s.ordinality - 1
-            FROM jsonb_array_elements(p_samples) WITH ORDINALITY AS s LOOP
+    FOR n IN 0 .. jsonb_array_length(p_samples) - 1 LOOP
+        sample := p_samples->n;
         IF ocpp.measurand_of(sample) = 'Energy.Active.Import.Register'
                 AND NOT sample ? 'phase'
                 AND coalesce(sample->>'location', 'Outlet') = 'Outlet'
@@ -478,6 +488,7 @@ BEGIN
                 * ocpp.scale(sample->>'unit');
             IF abs(number) <= ocpp.most() THEN
                 register := number;
+                place := n;
                 RETURN;
             END IF;
         END IF;
@@ -500,80 +511,99 @@ BEGIN
 END
 $$;
 
--- What is wrong with the register of a running transaction, after those that
--- were read before.  What comes late is weighed in its place at the stop.
-CREATE FUNCTION ocpp.doubt_of_register(
-    p_transaction ocpp.transaction, p_time timestamptz,
-    p_register double precision
-) RETURNS text LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    before double precision;
-    at timestamptz;
-BEGIN
-    SELECT m.register, m.time INTO before, at FROM ocpp.meter_value AS m
-        WHERE m.transaction_id = p_transaction.id AND m.register IS NOT NULL
-            AND m.received >= p_transaction.start_received - interval '1 day'
-        ORDER BY m.time DESC, m.id DESC LIMIT 1;
-    IF NOT FOUND THEN
-        before := p_transaction.meter_start;
-        at := p_transaction.start_time;
-    END IF;
-    RETURN CASE WHEN p_time >= at
-        THEN ocpp.doubt_of_step(p_register - before, p_time - at) END;
-END
-$$;
-
--- Keep meterValues; each with the transaction given, or the one of its
+-- Keep the meterValues of MeterValues, [{"identity": "CP1", "payload": {...}}]
+-- of any stations, each with the transaction that it names, or the one of its
 -- connector at its time.
---
--- p_claims: whether the message names a transaction.
-CREATE FUNCTION ocpp.keep_meter_values(
-    p_identity text, p_connector integer, p_values jsonb, p_id integer,
-    p_claims boolean
-) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION ocpp.keep_meter_values(p_calls jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
 DECLARE
-    value jsonb;
-    samples jsonb;
-    told timestamptz;
-    moment timestamptz;
-    doubt text;
-    word text;
-    reading record;
-    t ocpp.transaction;
+    most integer := (
+        SELECT max(jsonb_array_length(call->'payload'->'meterValue'))
+        FROM jsonb_array_elements(p_calls) AS call);
+    kept record;
     ended integer[] := '{}';
     number integer;
 BEGIN
-    FOR value IN SELECT jsonb_array_elements(p_values) LOOP
-        told := ocpp.to_time(value->>'timestamp');
-        moment := ocpp.corrected(told);
-        doubt := ocpp.doubt_of_time(told);
-        samples := coalesce(value->'sampledValue', '[]');
-        reading := ocpp.register_of(samples);
-        number := coalesce(p_id,
-            ocpp.transaction_at(p_identity, p_connector, moment));
-        word := NULL;
-        IF number IS NOT NULL THEN
-            SELECT * INTO STRICT t FROM ocpp.transaction WHERE id = number;
-            IF t.closed IS NOT NULL THEN
-                ended := array_remove(ended, number) || number;
-            ELSIF reading.register IS NOT NULL THEN
-                word := ocpp.doubt_of_register(t, moment, reading.register);
-                PERFORM ocpp.flag(number, word);
+    -- The first of each message at once, then the second, and so on: one is
+    -- weighed after those before it.
+    FOR n IN 0 .. coalesce(most, 0) - 1 LOOP
+        FOR kept IN SELECT * FROM ocpp.keep_nth_meter_values(p_calls, n) LOOP
+            IF kept.is_closed THEN
+                ended := array_remove(ended, kept.id) || kept.id;
+            ELSE
+                PERFORM ocpp.flag(kept.id, kept.word);
             END IF;
-        END IF;
-        IF p_id IS NULL AND p_claims THEN
-            word := 'unknownTransaction';
-        END IF;
-        INSERT INTO ocpp.meter_value (received, transaction_id, identity,
-            connector, time, sent, register, samples, suspect)
-        VALUES (now(), number, p_identity, p_connector, moment,
-            coalesce(value->>'timestamp', ''), reading.register, samples,
-            CASE WHEN doubt IS NOT NULL OR word IS NOT NULL
-                THEN ocpp.suspects(samples, doubt, reading.place, word) END);
+        END LOOP;
     END LOOP;
     FOREACH number IN ARRAY ended LOOP
         PERFORM ocpp.assess(number);
     END LOOP;
+END
+$$;
+
+-- Returns the transactions that had ended, and those whose register is
+-- suspect.
+--
+-- One statement, whose plan finds each row by an index (that is what OFFSET 0
+-- is for): a statement costs more than a row.
+CREATE FUNCTION ocpp.keep_nth_meter_values(p_calls jsonb, p_n integer)
+RETURNS TABLE (id integer, is_closed boolean, word text)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY WITH told AS (
+        SELECT call->>'identity' AS identity,
+            ocpp.to_whole(call->'payload'->'connectorId')::integer AS place,
+            ocpp.to_whole(call->'payload'->'transactionId') AS claimed,
+            call->'payload'->'meterValue'->p_n AS value
+        FROM jsonb_array_elements(p_calls) AS call
+        OFFSET 0
+    ), dated AS (
+        SELECT *, ocpp.doubt_of_time(told_time) AS doubt,
+            ocpp.corrected(told_time) AS moment
+        FROM (SELECT *, ocpp.to_time(value->>'timestamp') AS told_time,
+                coalesce(value->'sampledValue', '[]') AS samples
+            FROM told WHERE value IS NOT NULL OFFSET 0) AS x
+    ), weighed AS MATERIALIZED (
+        SELECT d.*, named.id AS named, t.id AS number, t.closed, r.register,
+            r.place AS at,
+            -- What comes late is weighed in its place at the stop.
+            CASE WHEN t.closed IS NULL
+                AND d.moment >= coalesce(last.time, t.start_time)
+                THEN ocpp.doubt_of_step(
+                    r.register - coalesce(last.register, t.meter_start),
+                    d.moment - coalesce(last.time, t.start_time)) END AS word
+        FROM dated AS d
+        CROSS JOIN LATERAL ocpp.register_of(d.samples) AS r
+        LEFT JOIN LATERAL (
+            SELECT x.id, x.identity FROM ocpp.transaction AS x
+            WHERE x.id = d.claimed
+            OFFSET 0) AS named ON named.identity = d.identity
+        LEFT JOIN LATERAL (
+            SELECT * FROM ocpp.transaction AS x
+            WHERE x.id = coalesce(named.id, ocpp.transaction_at(
+                d.identity, d.place, d.moment))
+            OFFSET 0) AS t ON true
+        LEFT JOIN LATERAL (
+            SELECT m.time, m.register FROM ocpp.meter_value AS m
+            WHERE m.transaction_id = t.id AND m.register IS NOT NULL
+                AND t.closed IS NULL
+                AND m.received >= t.start_received - interval '1 day'
+                AND m.received < now() + interval '1 day'
+            ORDER BY m.time DESC, m.id DESC LIMIT 1) AS last ON true
+    ), kept AS (
+        INSERT INTO ocpp.meter_value (received, transaction_id, identity,
+            connector, time, sent, register, samples, suspect)
+        SELECT now(), number, identity, place, moment,
+            coalesce(value->>'timestamp', ''), register, samples,
+            CASE WHEN claimed > 0 AND named IS NULL
+                THEN ocpp.suspects(samples, doubt, at, 'unknownTransaction')
+                WHEN doubt IS NOT NULL OR word IS NOT NULL
+                THEN ocpp.suspects(samples, doubt, at, word) END
+        FROM weighed
+    )
+    SELECT number, closed IS NOT NULL, word FROM weighed
+        WHERE number IS NOT NULL AND (closed IS NOT NULL OR word IS NOT NULL);
 END
 $$;
 
@@ -596,7 +626,8 @@ DECLARE
     begun bigint := ocpp.to_register(p_payload->'meterStart');
     tag text := trim(p_payload->>'idTag');
     sent text := p_payload->>'timestamp';
-    moment timestamptz := ocpp.corrected(ocpp.to_time(sent));
+    told timestamptz := ocpp.to_time(sent);
+    moment timestamptz := ocpp.corrected(told);
     info jsonb := ocpp.IdTagInfo(tag, p_identity, place);
     reserved integer := ocpp.to_whole(p_payload->'reservationId');
     number integer;
@@ -613,7 +644,7 @@ BEGIN
             start_received, reservation_id, suspect)
         VALUES (p_identity, place, tag, info->>'status', begun, moment, sent,
             now(), reserved, array_remove(ARRAY[
-                ocpp.doubt_of_time(ocpp.to_time(sent)),
+                ocpp.doubt_of_time(told),
                 CASE WHEN begun < 0 THEN 'negativeRegister' END,
                 ocpp.doubt_of_range(p_payload->'meterStart')], NULL))
         ON CONFLICT DO NOTHING RETURNING id INTO number;
@@ -651,6 +682,11 @@ CREATE FUNCTION ocpp.use_reservation(
 DECLARE
     used integer;
 BEGIN
+    -- To look costs a fraction of an UPDATE that finds nothing.
+    IF NOT EXISTS (SELECT FROM ocpp.reservation
+            WHERE identity = p_identity AND status = 'Active') THEN
+        RETURN;
+    END IF;
     UPDATE ocpp.reservation SET status = 'Used', ended = now(),
         transaction_id = p_id
         WHERE id = (SELECT id FROM ocpp.reservation
@@ -718,23 +754,6 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION ocpp.MeterValues(p_identity text, p_payload jsonb)
-RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE
-    claimed integer := ocpp.to_whole(p_payload->'transactionId');
-    number integer;
-BEGIN
-    IF claimed > 0 THEN
-        SELECT id INTO number FROM ocpp.transaction
-            WHERE id = claimed AND identity = p_identity;
-    END IF;
-    PERFORM ocpp.keep_meter_values(p_identity,
-        ocpp.to_whole(p_payload->'connectorId')::integer,
-        p_payload->'meterValue', number, claimed > 0);
-    RETURN '{}';
-END
-$$;
-
 -- Which transaction of the station a StopTransaction means, and whether that
 -- is a guess.
 CREATE FUNCTION ocpp.find_for_stop(
@@ -744,8 +763,8 @@ DECLARE
     claimed integer := ocpp.to_whole(p_payload->'transactionId');
     stop bigint := ocpp.to_register(p_payload->'meterStop');
     tag text := lower(trim(p_payload->>'idTag'));
-    moment timestamptz := ocpp.corrected(
-        ocpp.to_time(p_payload->>'timestamp'));
+    told timestamptz := ocpp.to_time(p_payload->>'timestamp');
+    moment timestamptz := ocpp.corrected(told);
     fits integer[];
     same integer[];
 BEGIN
@@ -792,7 +811,8 @@ DECLARE
     claimed integer := ocpp.to_whole(p_payload->'transactionId');
     stop bigint := ocpp.to_register(p_payload->'meterStop');
     sent text := p_payload->>'timestamp';
-    moment timestamptz := ocpp.corrected(ocpp.to_time(sent));
+    told timestamptz := ocpp.to_time(sent);
+    moment timestamptz := ocpp.corrected(told);
     data jsonb := CASE jsonb_typeof(p_payload->'transactionData')
         WHEN 'array' THEN p_payload->'transactionData' ELSE '[]' END;
     number integer;
@@ -808,7 +828,7 @@ BEGIN
     IF number IS NULL THEN
         IF ocpp.keep_aside(p_identity, p_payload, claimed, format(
                 'no transaction %s of this station', claimed)) THEN
-            PERFORM ocpp.keep_meter_values(p_identity, 0, data, NULL, false);
+            PERFORM ocpp.keep_data(p_identity, 0, NULL, data);
         END IF;
         RETURN answer;
     END IF;
@@ -828,23 +848,42 @@ BEGIN
         stop_id_tag = p_payload->>'idTag', closed = 'Stopped',
         closed_at = moment
         WHERE id = number;
-    PERFORM ocpp.flag(number, ocpp.doubt_of_time(ocpp.to_time(sent)),
+    PERFORM ocpp.flag(number, ocpp.doubt_of_time(told),
         ocpp.doubt_of_range(p_payload->'meterStop'),
         CASE WHEN guessed THEN 'guessedTransaction' END,
         CASE WHEN t.closed IS NOT NULL THEN 'lateStop' END);
     -- What was measured on the connector in its time is its own.
-    UPDATE ocpp.meter_value AS m SET transaction_id = number
-        WHERE m.transaction_id IS NULL AND m.identity = p_identity
-            AND m.connector = t.connector AND t.connector > 0
-            AND m.time BETWEEN t.start_time AND moment
-            AND m.received >= t.start_received - interval '1 day';
-    -- Which weighs all of them.
-    PERFORM ocpp.keep_meter_values(p_identity, t.connector, data, number,
-        true);
+    IF EXISTS (SELECT FROM ocpp.meter_value AS m
+            WHERE m.transaction_id IS NULL AND m.identity = p_identity
+                AND m.connector = t.connector AND t.connector > 0
+                AND m.time BETWEEN t.start_time AND moment
+                AND m.received >= t.start_received - interval '1 day'
+                AND m.received < now() + interval '1 day') THEN
+        UPDATE ocpp.meter_value AS m SET transaction_id = number
+            WHERE m.transaction_id IS NULL AND m.identity = p_identity
+                AND m.connector = t.connector
+                AND m.time BETWEEN t.start_time AND moment
+                AND m.received >= t.start_received - interval '1 day';
+    END IF;
     IF data = '[]' THEN
         PERFORM ocpp.assess(number);
+    ELSE
+        -- Which weighs all of them.
+        PERFORM ocpp.keep_data(p_identity, t.connector, number, data);
     END IF;
     RETURN answer;
+END
+$$;
+
+-- Keep the transactionData of a StopTransaction.
+CREATE FUNCTION ocpp.keep_data(
+    p_identity text, p_connector integer, p_id integer, p_data jsonb
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM ocpp.keep_meter_values(jsonb_build_array(jsonb_build_object(
+        'identity', p_identity, 'payload', jsonb_build_object(
+            'connectorId', p_connector, 'transactionId', p_id,
+            'meterValue', p_data))));
 END
 $$;
 
@@ -921,7 +960,9 @@ BEGIN
     WHEN 'StartTransaction' THEN
         answer := ocpp.StartTransaction(p_identity, p_payload);
     WHEN 'MeterValues' THEN
-        answer := ocpp.MeterValues(p_identity, p_payload);
+        PERFORM ocpp.keep_meter_values(jsonb_build_array(jsonb_build_object(
+            'identity', p_identity, 'payload', p_payload)));
+        answer := '{}';
     WHEN 'StopTransaction' THEN
         answer := ocpp.StopTransaction(p_identity, p_payload);
     WHEN 'DataTransfer' THEN
@@ -954,10 +995,17 @@ LANGUAGE plpgsql AS $$
 DECLARE
     call jsonb;
 BEGIN
+    -- The most frequent of all, all at once.
+    PERFORM ocpp.keep_meter_values(jsonb_path_query_array(
+        p_calls, '$[*] ? (@.action == "MeterValues")'));
     FOR call IN SELECT jsonb_array_elements(p_calls) LOOP
-        RETURN NEXT ocpp.Parse(call->>'identity', call->>'uniqueId',
-            call->>'action', call->'payload', call->>'account',
-            call->>'version');
+        IF call->>'action' = 'MeterValues' THEN
+            RETURN NEXT '{"messageTypeId": "CallResult", "payload": {}}'::jsonb;
+        ELSE
+            RETURN NEXT ocpp.Parse(call->>'identity', call->>'uniqueId',
+                call->>'action', call->'payload', call->>'account',
+                call->>'version');
+        END IF;
     END LOOP;
 END
 $$;

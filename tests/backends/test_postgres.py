@@ -4,10 +4,11 @@ Tests for L{ocpp_tw.backends.postgres}, on a real server.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
 from attrs import asdict, evolve
 from twisted.internet.defer import (
     Deferred,
@@ -333,6 +334,90 @@ class ManyTests(PostgresTestCase):
         expected[50] = "InternalError"
         self.assertEqual(answers, expected)
 
+    def test_same_as_alone(self) -> None:
+        """
+        Together, Calls leave the same records as each alone, whether their
+        transactions run, have ended, are unknown, another's or not named.
+        """
+        self.charge("A", lambda calls: [self.parse(c) for c in calls])
+        self.charge("B", self.parse_many)
+        alone, together = self.kept("A"), self.kept("B")
+        self.assertEqual(alone, together)
+        self.assertEqual(len(alone), 24)
+
+    def charge(self, prefix: str, parse: Callable[[Any], Any]) -> None:
+        """
+        What six stations tell, in lists of a Call of each.
+        """
+
+        def call(number: int, action: str, **payload: Any) -> dict[str, Any]:
+            return {
+                "identity": f"{prefix}{number}",
+                "uniqueId": "7",
+                "action": action,
+                "payload": {"connectorId": 1, **payload},
+            }
+
+        start = {"idTag": "T", "meterStart": 1000, "timestamp": _at(0)}
+        begun = parse([call(n, "StartTransaction", **start) for n in range(4)])
+        ids = [payload["transactionId"] for payload in begun]
+        claims = [ids[0], None, ids[0], ids[3], 2_000_000_000, 0]
+        stop = {"meterStop": 3000, "timestamp": _at(60)}
+        parse([call(3, "StopTransaction", transactionId=ids[3], **stop)])
+        for values in (
+            [_read(20, "2000"), _read(10, "1500")],
+            [_read(30, "1.0e6")],
+            [{**_read(0, "1900"), "timestamp": "yesterday"}],
+        ):
+            told = {"meterValue": values}
+            parse(
+                [
+                    call(
+                        number,
+                        "MeterValues",
+                        **told,
+                        **({} if claim is None else {"transactionId": claim}),
+                    )
+                    for number, claim in enumerate(claims)
+                ]
+                + [call(6, "Heartbeat")]
+            )
+        parse(
+            [
+                call(n, "StopTransaction", transactionId=ids[n], **stop)
+                for n in range(2)
+            ]
+        )
+
+    def parse(self, call: dict[str, Any]) -> Any:
+        [(reply,)] = self.database.ask(
+            "SELECT ocpp.Parse(%s, '7', %s, %s::jsonb)",
+            call["identity"],
+            call["action"],
+            orjson.dumps(call["payload"]).decode(),
+        )
+        return reply["payload"]
+
+    def parse_many(self, calls: list[Any]) -> list[Any]:
+        replies = self.database.ask(
+            "SELECT * FROM ocpp.ParseMany(%s::jsonb)",
+            orjson.dumps(calls).decode(),
+        )
+        return [reply["payload"] for (reply,) in replies]
+
+    def kept(self, prefix: str) -> list[Any]:
+        """
+        The meter values, each with its transaction, of those stations.
+        """
+        return self.database.ask(
+            "SELECT substr(m.identity, 2), sent, register, m.suspect,"
+            " substr(t.identity, 2), energy, t.suspect, closed"
+            " FROM ocpp.meter_value AS m"
+            " LEFT JOIN ocpp.transaction AS t ON t.id = transaction_id"
+            " WHERE m.identity LIKE %s ORDER BY m.identity, m.id",
+            f"{prefix}%",
+        )
+
     def test_not_offered(self) -> None:
         """
         Without that function each Call is asked alone.
@@ -340,6 +425,14 @@ class ManyTests(PostgresTestCase):
         self.database.ask("DROP FUNCTION ocpp.ParseMany")
         answers = self.ask_all(self.started(), 40)
         self.assertEqual(answers, [{"idTagInfo": {"status": "Accepted"}}] * 40)
+
+
+def _at(minute: int) -> str:
+    return f"2026-11-20T{10 + minute // 60}:{minute % 60:02}:00Z"
+
+
+def _read(minute: int, value: str) -> dict[str, Any]:
+    return {"timestamp": _at(minute), "sampledValue": [{"value": value}]}
 
 
 def _status(connector: int) -> dict[str, Any]:

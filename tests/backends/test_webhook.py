@@ -21,16 +21,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.internet.defer import (
     Deferred,
     DeferredList,
+    fail,
     gatherResults,
     maybeDeferred,
 )
+from twisted.internet.error import DNSLookupError
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import Certificate, PrivateCertificate
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import URI
 
 from ocpp_tw.backends.embedded import make_backend as make_embedded
-from ocpp_tw.backends.webhook import WebhookBackend, make_backend
-from ocpp_tw.backends.webhook.endpoint import LONGEST_REPLY
+from ocpp_tw.backends.webhook import WebhookBackend, client, make_backend
+from ocpp_tw.backends.webhook.client import LONGEST_REPLY
 from ocpp_tw.config import Webhook
 from ocpp_tw.errors import BadConfig, CallFailed, NotKept
 from ocpp_tw.ocpp.messages import Call
@@ -492,6 +497,158 @@ class TroubleTests(WebhookTestCase):
         wait(gatherResults([backend.answer(s, BOOT) for s in stations]))
         self.assertEqual(under_way[1], 4)
         self.assertLessEqual(self.endpoint.connections, 5)
+
+
+class Scripted(Protocol):
+    """
+    A web server that answers each request with the same octets, and hangs up
+    after it if it is told to.
+    """
+
+    def connectionMade(self) -> None:
+        self.factory.open.append(self)
+        self.factory.opened += 1
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.factory.open.remove(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        # Our requests are short: each comes at once.
+        for part in self.factory.script:
+            self.transport.write(part)
+        if self.factory.hangs_up:
+            self.transport.loseConnection()
+
+
+class WireTests(WebhookTestCase):
+    """
+    What HTTP/1.1 allows a server, and what it does not.
+    """
+
+    PAYLOAD = b'{"payload": {"a": 1}}'
+    WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n" + PAYLOAD
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.server: Any = Factory.forProtocol(Scripted)
+        self.server.open, self.server.opened = [], 0
+        port = reactor().listenTCP(0, self.server, interface="127.0.0.1")
+        self.addCleanup(lambda: wait(maybeDeferred(port.stopListening)))
+        self.url = f"http://127.0.0.1:{port.getHost().port}/"
+
+    def script(self, *parts: bytes, hangs_up: bool = False) -> None:
+        self.server.script, self.server.hangs_up = parts, hangs_up
+
+    def ask_twice(self) -> int:
+        """
+        How many connections that took.
+        """
+        backend = self.started(url=self.url)
+        before = self.server.opened
+        for _ in range(2):
+            self.assertEqual(wait(backend.answer(STATION, BOOT)), {"a": 1})
+        return int(self.server.opened - before)
+
+    def test_kept(self) -> None:
+        """
+        A whole reply leaves the connection as it was: with a length, in
+        chunks, in pieces, or after an announcement.
+        """
+        chunks = (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"5\r\n" + self.PAYLOAD[:5] + b"\r\n10;x=y\r\n"
+        )
+        end = self.PAYLOAD[5:] + b"\r\n0\r\nTrailer: x\r\n\r\n"
+        for script in (
+            [self.WHOLE],
+            [chunks + end],
+            [self.WHOLE[n : n + 1] for n in range(len(self.WHOLE))],
+            [b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n", self.WHOLE],
+        ):
+            self.script(*script)
+            self.assertEqual(self.ask_twice(), 1)
+
+    def test_not_kept(self) -> None:
+        """
+        A connection is not used again where the server says so, where its
+        end is the end of the reply, and where more came than was asked for.
+        """
+        close = self.WHOLE.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+        old = self.WHOLE.replace(b"1.1", b"1.0")
+        for script in (close, old, self.WHOLE * 2, self.WHOLE + b"HTTP"):
+            self.script(script)
+            self.assertEqual(self.ask_twice(), 2)
+        self.script(b"HTTP/1.1 200 OK\r\n\r\n" + self.PAYLOAD, hangs_up=True)
+        self.assertEqual(self.ask_twice(), 2)
+
+    def test_no_reply(self) -> None:
+        """
+        What is no reply, or not all of it, is no answer; it is not sent
+        again.
+        """
+        head = b"HTTP/1.1 200 OK\r\n"
+        for script, reason in (
+            (b"SSH-2.0-OpenSSH_9.2\r\n", "no reply of HTTP/1.1"),
+            (head + b"Content-Length: x\r\n\r\n", "no reply of HTTP/1.1"),
+            (
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n"
+                b"Connection: upgrade\r\n\r\n",
+                "no reply of HTTP/1.1",
+            ),
+            (head + b"X: y\r\n" * (LONGEST_REPLY // 6 + 1), "too long"),
+            (b"", "cut off"),
+            (head, "cut off"),
+            (self.WHOLE[:-1], "cut off"),
+            (head + b"Transfer-Encoding: chunked\r\n\r\n5\r\n", "cut off"),
+        ):
+            self.script(script, hangs_up=True)
+            before = self.server.opened
+            self.assertIn(reason, self.logged_refusal(url=self.url))
+            self.assertEqual(self.server.opened - before, 1)
+
+    def test_unused(self) -> None:
+        """
+        A connection that nobody uses is closed.
+        """
+        self.patch(client, "IDLE", 0.05)
+        self.script(self.WHOLE)
+        self.ask(url=self.url)
+        wait_until(lambda: not self.server.open)
+
+    def test_unused_too_long(self) -> None:
+        """
+        A connection that was not used for long is not used again, even if
+        there was no time to close it.
+        """
+        self.patch(client, "IDLE", 0)
+        self.script(self.WHOLE)
+        self.assertEqual(self.ask_twice(), 2)
+
+    def test_server_hung_up(self) -> None:
+        """
+        A kept connection that the server has closed is no trouble.
+        """
+        self.script(self.WHOLE)
+        backend = self.started(url=self.url)
+        wait(backend.answer(STATION, BOOT))
+        self.server.open[0].transport.loseConnection()
+        wait_until(lambda: not self.server.open)
+        self.assertEqual(wait(backend.answer(STATION, BOOT)), {"a": 1})
+
+    def test_name_not_found(self) -> None:
+        """
+        Where the name of the server is not known, nothing was sent.
+        """
+
+        class Nowhere:
+            def connect(self, factory: Any) -> Deferred[Any]:
+                return fail(DNSLookupError("no such host"))
+
+        url = URI.fromBytes(b"http://nowhere.test/")
+        nowhere: Any = Nowhere()
+        asked = client.Client(nowhere, url, {}, reactor()).post(b"", {})
+        error = self.assertRaises(client.NotSent, wait, asked)
+        self.assertIn("no such host", str(error))
 
 
 class Authority:

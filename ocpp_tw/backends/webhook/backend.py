@@ -37,7 +37,7 @@ from ..elsewhere import (
     read_reply,
     write_json,
 )
-from .endpoint import Endpoint, Unanswered, make_agent, make_endpoint
+from .endpoint import Endpoint, Unanswered, make_endpoint, make_trust
 from .outbox import MIGRATIONS, Lead, Outbox
 
 
@@ -211,8 +211,8 @@ def make_backend(
     @raise BadConfig: a file of certificates cannot be used.
     """
     url = settings["url"]
-    agent = make_agent(settings, reactor)
-    endpoint = make_endpoint(settings, url, agent, reactor)
+    trust = make_trust(settings)
+    endpoint = make_endpoint(settings, url, trust, reactor)
     events = settings["events"]
     if not events:
         return WebhookBackend(endpoint, central_system, reactor)
@@ -220,7 +220,7 @@ def make_backend(
     outbox = Outbox(
         Database(settings["outbox"], MIGRATIONS, reactor),
         Lead(f"{settings['outbox']}-lock"),
-        make_endpoint(settings, where, agent, reactor),
+        make_endpoint(settings, where, trust, reactor),
         reactor,
     )
     return WebhookBackend(endpoint, central_system, reactor, outbox, events)

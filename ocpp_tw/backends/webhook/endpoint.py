@@ -13,15 +13,9 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from attrs import frozen
-from twisted.internet.defer import Deferred, DeferredSemaphore, succeed
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectError, SSLError
-from twisted.internet.interfaces import (
-    IConsumer,
-    IReactorTime,
-    IStreamClientEndpoint,
-)
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.ssl import (
     Certificate,
     PrivateCertificate,
@@ -30,39 +24,18 @@ from twisted.internet.ssl import (
     trustRootFromCertificates,
 )
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
-from twisted.web._newclient import RequestNotSent
-from twisted.web.client import (
-    URI,
-    Agent,
-    HTTPConnectionPool,
-    ResponseDone,
-    ResponseFailed,
-)
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import (
-    IAgent,
-    IAgentEndpointFactory,
-    IBodyProducer,
-    IPolicyForHTTPS,
-    IResponse,
-)
-from zope.interface import implementer
+from twisted.web.client import URI
 
 from ... import __version__
 from ...errors import BadConfig
+from .client import Client, NoReply, NotSent
 
-
-#: The longest reply that is read, in octets.
-LONGEST_REPLY = 1 << 20
-
-#: After how long a connection that nobody uses is closed, in seconds: before
-#: the shortest patience of well-known servers (Node.js: 5 s), since what is
-#: posted while the other end closes is lost.
-IDLE = 4.0
 
 #: How long to wait before the first repetition, in seconds; then twice that.
 PAUSE = 0.1
+
+#: What an URL is written with.
+_WRITTEN = "!#$%&'()*+,-./:;=?@[]_~"
 
 #: Statuses that say the request was not dealt with.
 _NOT_NOW = (502, 503)
@@ -98,70 +71,16 @@ class Signature:
     secret: bytes
     seconds: Callable[[], float]
 
-    def headers(self, body: bytes) -> Mapping[bytes, list[bytes]]:
+    def headers(self, body: bytes) -> Mapping[str, bytes]:
         """
         The headers for a body.
         """
         time = b"%d" % self.seconds()
         digest = hmac.digest(self.secret, time + b"." + body, "sha256")
         return {
-            b"X-OCPP-Timestamp": [time],
-            b"X-OCPP-Signature": [b"sha256=" + digest.hex().encode()],
+            "X-OCPP-Timestamp": time,
+            "X-OCPP-Signature": b"sha256=" + digest.hex().encode(),
         }
-
-
-@implementer(IBodyProducer)
-class _Body:
-    """
-    A body, sent at once.
-    """
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self.length = len(body)
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        consumer.write(self._body)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        pass
-
-    def resumeProducing(self) -> None:
-        pass
-
-    def stopProducing(self) -> None:
-        pass
-
-
-class _Reply(Protocol):
-    """
-    Gathers the body of a response, as far as we read.
-    """
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._left = LONGEST_REPLY
-        self.done: Deferred[bytes] = Deferred(lambda _: self._let_go())
-
-    def dataReceived(self, data: bytes) -> None:
-        self._parts.append(data)
-        self._left -= len(data)
-        if self._left < 0 and not self.done.called:
-            self.done.errback(Unanswered("the reply is too long"))
-            self._let_go()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.done.called:
-            return
-        if reason.check(ResponseDone):
-            self.done.callback(b"".join(self._parts))
-        else:
-            self.done.errback(Unanswered("the reply was cut off"))
-
-    def _let_go(self) -> None:
-        if self.transport is not None:
-            self.transport.loseConnection()
 
 
 class Endpoint:
@@ -171,34 +90,24 @@ class Endpoint:
 
     def __init__(
         self,
-        agent: IAgent,
+        client: Client,
         url: str,
         clock: IReactorTime,
         *,
-        authorization: bytes = b"",
         signature: Signature | None = None,
         timeout: float = 10.0,
         connections: int = 64,
     ) -> None:
         """
-        @param authorization: the value of that header; none if empty.
         @param timeout: how long all of it may take, in seconds.
         @param connections: how many requests are under way at most.
         """
         self.url = url
-        self._url = URI.fromBytes(url.encode()).toBytes()
-        self._agent = agent
+        self._client = client
         self._clock = clock
         self._signature = signature
         self._timeout = timeout
         self._turns = DeferredSemaphore(connections)
-        self._headers = {
-            b"Content-Type": [b"application/json"],
-            b"Accept": [b"application/json"],
-            b"User-Agent": [f"ocpp_tw/{__version__}".encode()],
-        }
-        if authorization:
-            self._headers[b"Authorization"] = [authorization]
 
     @property
     def busy(self) -> int:
@@ -255,46 +164,26 @@ class Endpoint:
             pause *= 2
 
     async def _once(self, body: bytes, key: str) -> bytes:
-        headers = {
-            **self._headers,
-            b"Idempotency-Key": [quote(key, safe=":/").encode()],
-        }
+        headers = {"Idempotency-Key": quote(key, safe=":/").encode()}
         if self._signature is not None:
             headers.update(self._signature.headers(body))
         try:
-            response = await self._agent.request(
-                b"POST", self._url, Headers(headers), _Body(body)
-            )
-        except (ConnectError, RequestNotSent) as e:
-            raise _NotNow(_in_words(e)) from e
-        except (ResponseFailed, SSLError) as e:
-            raise Unanswered(_in_words(e)) from e
-        return await _read(response)
+            status, reply = await self._client.post(body, headers)
+        except NotSent as e:
+            raise _NotNow(str(e)) from e
+        except NoReply as e:
+            raise Unanswered(str(e)) from e
+        if 200 <= status < 300:
+            return reply
+        raise _refused(status)
 
 
-async def _read(response: IResponse) -> bytes:
-    reply = _Reply()
-    response.deliverBody(reply)
-    body = await reply.done
-    status = response.code
-    if 200 <= status < 300:
-        return body
+def _refused(status: int) -> Unanswered:
     words = f"status {status}"
     if status in _NOT_NOW:
-        raise _NotNow(words)
+        return _NotNow(words)
     # 408 and 429 are refusals of the moment (RFC 9110; RFC 6585).
-    raise Unanswered(words, 400 <= status < 500 and status not in (408, 429))
-
-
-def _in_words(error: Exception) -> str:
-    """
-    What went wrong on the way, in one line.
-    """
-    reasons = getattr(error, "reasons", None)
-    if reasons:
-        return "; ".join(_in_words(f.value) for f in reasons)
-    words = " ".join(str(error).split())
-    return f"{type(error).__name__}: {words}"[:300]
+    return Unanswered(words, 400 <= status < 500 and status not in (408, 429))
 
 
 def authorization(settings: Mapping[str, Any]) -> bytes:
@@ -311,52 +200,6 @@ def authorization(settings: Mapping[str, Any]) -> bytes:
     if scheme == "bearer":
         return f"Bearer {settings['token']}".encode()
     return b""
-
-
-@implementer(IAgentEndpointFactory)
-class _Ways:
-    """
-    How each server is reached, found out once: an Agent would for each
-    request, which costs as much as the rest of it.
-    """
-
-    def __init__(
-        self, reactor: Any, trust: IPolicyForHTTPS, timeout: float
-    ) -> None:
-        self._reactor = reactor
-        self._trust = trust
-        self._timeout = timeout
-        self._found: dict[Any, IStreamClientEndpoint] = {}
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        place = uri.scheme, uri.host, uri.port
-        if place not in self._found:
-            self._found[place] = self._find(*place)
-        return self._found[place]
-
-    def _find(
-        self, scheme: bytes, host: bytes, port: int
-    ) -> IStreamClientEndpoint:
-        way = HostnameEndpoint(self._reactor, host, port, self._timeout)
-        if scheme != b"https":
-            return way
-        return wrapClientTLS(self._trust.creatorForNetloc(host, port), way)
-
-
-@implementer(IPolicyForHTTPS)
-class _Trust:
-    """
-    Whom we believe, and who we say we are.
-    """
-
-    def __init__(self, ca: str, certificate: str, key: str) -> None:
-        self._root = _root(ca) if ca else platformTrust()
-        self._ours = _ours(certificate, key) if certificate else None
-
-    def creatorForNetloc(self, hostname: bytes, port: int) -> Any:
-        return optionsForClientTLS(
-            hostname.decode("ascii"), self._root, self._ours
-        )
 
 
 def _root(path: str) -> Any:
@@ -392,40 +235,74 @@ def _file(path: str) -> str:
         raise BadConfig(f"[webhook] {path!r} cannot be read: {e}") from e
 
 
-def make_agent(settings: Mapping[str, Any], reactor: Any) -> IAgent:
+@frozen
+class Trust:
     """
-    What keeps connections open, and verifies certificates.
+    Whom we believe, and who we say we are.
+    """
 
+    root: Any
+    ours: PrivateCertificate | None
+
+    def way(
+        self, reactor: Any, url: URI, timeout: float
+    ) -> IStreamClientEndpoint:
+        """
+        The way to a server.
+        """
+        way = HostnameEndpoint(reactor, url.host, url.port, timeout)
+        if url.scheme != b"https":
+            return way
+        host = url.host.decode("ascii")
+        return wrapClientTLS(
+            optionsForClientTLS(host, self.root, self.ours), way
+        )
+
+
+def make_trust(settings: Mapping[str, Any]) -> Trust:
+    """
     @raise BadConfig: a file of certificates cannot be used.
     """
-    certificate, key = settings["certificate"], settings["key"]
+    ca, certificate, key = (
+        settings[name] for name in ("ca", "certificate", "key")
+    )
     if bool(certificate) != bool(key):
         raise BadConfig("[webhook] certificate and key: give both, or neither")
-    pool = HTTPConnectionPool(reactor)
-    pool.maxPersistentPerHost = settings["connections"]
-    pool.cachedConnectionTimeout = IDLE  # type: ignore[assignment]
-    # What may have arrived is not for a library to repeat.
-    pool.retryAutomatically = False
-    # It would log two lines for each connection.
-    pool._factory.noisy = False
-    trust = _Trust(settings["ca"], certificate, key)
-    ways = _Ways(reactor, trust, settings["timeout"])
-    return cast(IAgent, Agent.usingEndpointFactory(reactor, ways, pool))
+    return Trust(
+        _root(ca) if ca else platformTrust(),
+        _ours(certificate, key) if certificate else None,
+    )
 
 
 def make_endpoint(
-    settings: Mapping[str, Any], url: str, agent: IAgent, clock: IReactorTime
+    settings: Mapping[str, Any], url: str, trust: Trust, reactor: Any
 ) -> Endpoint:
     """
     An URL, posted to as the settings say.
     """
     secret = settings["secret"].encode()
+    # What is no ASCII is written as RFC 3986 has it.
+    uri = URI.fromBytes(quote(url, safe=_WRITTEN).encode())
+    timeout = settings["timeout"]
     return Endpoint(
-        agent,
+        Client(
+            trust.way(reactor, uri, timeout), uri, _headers(settings), reactor
+        ),
         url,
-        clock,
-        authorization=authorization(settings),
-        signature=Signature(secret, clock.seconds) if secret else None,
-        timeout=settings["timeout"],
+        reactor,
+        signature=Signature(secret, reactor.seconds) if secret else None,
+        timeout=timeout,
         connections=settings["connections"],
     )
+
+
+def _headers(settings: Mapping[str, Any]) -> Mapping[str, bytes]:
+    headers = {
+        "Content-Type": b"application/json",
+        "Accept": b"application/json",
+        "User-Agent": f"ocpp_tw/{__version__}".encode(),
+    }
+    if ours := authorization(settings):
+        # A token from a file may end with its line.
+        headers["Authorization"] = b" ".join(ours.split())
+    return headers

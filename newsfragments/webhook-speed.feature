@@ -1,0 +1,1 @@
+The webhook backend takes a third of the CPU for each message.
