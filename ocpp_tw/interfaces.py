@@ -20,6 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import Attribute, Interface, providedBy
 from zope.interface.verify import verifyObject
 
+from .errors import CallFailed
 from .figures import Figure
 from .ocpp.messages import Call, Payload
 from .ocpp.schemas import Violation
@@ -141,6 +142,13 @@ class IObserver(Interface):
         The station answered a command with a CallResult.
 
         Whoever gave the command learns of the answer when this is done.
+        """
+
+    def command_refused(
+        station: IStation, action: str, payload: Payload, error: CallFailed
+    ) -> None:
+        """
+        The station answered a command with a CallError.
         """
 
     def violations_seen(

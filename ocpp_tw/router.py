@@ -611,8 +611,12 @@ class Router:
         except CallTimedOut:
             self._lose_patience(station)
             raise
-        except CallFailed:
+        except CallFailed as e:
             station.known.silences = 0
+            if self._observer is not None:
+                self._tell(
+                    self._observer.command_refused, station, action, payload, e
+                )
             raise
         station.known.silences = 0
         self._weigh(station, action, answer)
