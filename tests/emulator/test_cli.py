@@ -213,6 +213,7 @@ def test_mistakes() -> None:
         (["fleet", "--wire", "rain=1"], "no fault 'rain'"),
         (["run", "--wire", "lost=2"], "no part of the frames"),
         (["run", "--wire", "lost=x"], "could not convert"),
+        (["run", "--wire", "storm=inf"], "is not 0 to"),
         (["scenario", "nowhere"], "nowhere"),
     ):
         done = ocpp_cp(*arguments)
