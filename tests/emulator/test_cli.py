@@ -178,7 +178,7 @@ def test_rough_fleet(ports: tuple[str, str]) -> None:
     )
     assert told["still waiting"] == "0"
     assert int(told["strays"]) > 3
-    assert int(told["  StopTransaction"]) >= int(told["sessions"]) > 3
+    assert int(told["  StopTransaction"]) > 3
 
 
 def test_interrupted(ports: tuple[str, str], tmp_path: Path) -> None:
