@@ -49,7 +49,7 @@ _BY_LOWER = {name.lower(): name for name in ACTIONS}
 HELP = "\n".join(
     [
         *(
-            " ".join((name, *map(str.upper, _PLACES[name])))
+            " ".join((name, *(f"[{place}]" for place in _PLACES[name])))
             for name in ACTIONS
         ),
         f"plug takes {', '.join(sorted(_VEHICLE))} as well, such as soc=30",

@@ -369,7 +369,7 @@ def _resume(service: EmulatedStation, body: Body) -> None:
 
 def _fault(service: EmulatedStation, body: Body) -> None:
     error = body.get("errorCode", "OtherError")
-    if error not in ERRORS or error == "NoError":
+    if not isinstance(error, str) or error not in ERRORS - {"NoError"}:
         known = ", ".join(sorted(ERRORS - {"NoError"}))
         raise BadRequest(f"errorCode: {error!r:.40} is none of {known}")
     service.station.fault(_number(body), error)

@@ -34,6 +34,9 @@ MISNAMED = 30.0
 
 BINARY = 0x82
 
+#: How much there may be of anything.
+MOST = 10**9
+
 
 class Faults:
     """
@@ -72,12 +75,16 @@ class Faults:
         Let something go wrong: now, or with the next frame.
 
         @param amount: seconds, octets or times; what is usual, if None.
-        @raise BadRequest: there is no such fault.
+        @raise BadRequest: there is no such fault, or not so much of it.
         """
         if name in ON_FRAMES:
             self._next.append(name)
             return
         _check(name, ON_LINES)
+        # Only a clock jumps back.
+        least = -MOST if name == "clock" else 0
+        if amount is not None and not least <= amount <= MOST:
+            raise BadRequest(f"amount: {amount:g} is not {least} to {MOST}")
         self._count(name)
         ON_LINES[name](self, amount)
 

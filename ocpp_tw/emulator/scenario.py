@@ -39,7 +39,7 @@ from ..ocpp.versions import Version
 from .chargepoint import LONGEST_TAG
 from .config import MOST_CONNECTORS
 from .connector import ERRORS, TRANSITIONS
-from .faults import ON_FRAMES, ON_LINES
+from .faults import MOST, ON_FRAMES, ON_LINES
 from .keys import STANDARD
 from .scenario_source import (
     Node,
@@ -197,6 +197,10 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         f"a number from 1 to {MOST_CONNECTORS}",
     ),
     "number": (_is_number, "a number"),
+    "amount": (
+        lambda v: type(v) in (int, float) and abs(v) <= MOST,
+        "a number",
+    ),
     "more than 0": (lambda v: _is_number(v) and v > 0, "a number above 0"),
     "tag": (
         lambda v: isinstance(v, str) and 0 < len(v) <= LONGEST_TAG,
@@ -256,7 +260,7 @@ VERBS: dict[str, _Verb] = {
     "fault": _Verb("count", {"error": "error"}),
     "recover": _Verb("count"),
     "wait": _Verb("number"),
-    "wire": _Verb("fault", {"amount": "number"}),
+    "wire": _Verb("fault", {"amount": "amount"}),
     "send": _Verb("outgoing", _PAYLOAD, checks=True),
     "command": _Verb("incoming", _PAYLOAD, checks=True),
     "sent": _Verb("outgoing", checks=True, waits=True),

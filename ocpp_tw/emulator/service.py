@@ -84,7 +84,7 @@ class EmulatedStation(Service):
     async def _leave(self) -> None:
         self.faults = None
         for line in self.station.findings.lines():
-            self.log.warn(
+            self.log.info(
                 "{station}: its central system deviates: {line}",
                 station=self.station,
                 line=line,

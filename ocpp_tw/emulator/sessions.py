@@ -20,6 +20,9 @@ from .meter import random_vehicle
 
 DAY = 86400.0
 
+#: How often a fault may happen in a day.
+MOST_OFTEN = 86400
+
 
 @frozen
 class Rates:
@@ -53,6 +56,8 @@ class Rates:
             if name not in (*ON_FRAMES, *ON_LINES):
                 there = ", ".join([*ON_FRAMES, *ON_LINES])
                 raise BadConfig(f"no fault {name!r:.40}; there are: {there}")
+            if not 0 <= rate <= MOST_OFTEN:
+                raise BadConfig(f"{name}: {rate:g} is not 0 to {MOST_OFTEN}")
             if name in ON_FRAMES and rate > 1:
                 raise BadConfig(f"{name}: {rate:g} is no part of the frames")
 

@@ -175,6 +175,9 @@ class ControlTests(SynchronousTestCase):
             {"action": "plug", "vehicle": {"soc": True}},
             {"action": "presentTag"},
             {"action": "fault", "errorCode": "NoError"},
+            {"action": "fault", "errorCode": ["OtherError"]},
+            {"action": "wireFault", "fault": "slow", "amount": -1},
+            {"action": "wireFault", "fault": "clock", "amount": 1e300},
             {"action": "wireFault", "fault": "meteorite"},
         ):
             self.refused(BadRequest, **body)
