@@ -673,6 +673,23 @@ class AuditTests(Guarded):
         )
         self.assertEqual(len(self.deeds("?who=viewer")), 1)
 
+    def test_many(self) -> None:
+        """
+        Which stations were commanded is kept, too, where they were many.
+        """
+        self.station("CP1")
+        for identities in (["CP1", "CP9"], "all"):
+            body = {"action": "ClearCache", "identities": identities}
+            self.ask_as("operator", "POST", "/calls", json=body)
+        self.clock.advance(1)
+        self.assertEqual(
+            [(path, action) for _, _, path, action, _ in self.deeds()],
+            [
+                ("/api/v1/calls?identities=all", "ClearCache"),
+                ("/api/v1/calls?identities=CP1,CP9", "ClearCache"),
+            ],
+        )
+
     def test_reading_by_post(self) -> None:
         """
         What only reads is no deed, even where it is POSTed.

@@ -135,6 +135,9 @@ class API(Resource):
         Somebody did something, or tried to.
         """
         visitor = visitor_of(request)
+        path = request.path.decode("latin-1")
+        if many := getattr(request, "commanded_at", ""):
+            path += f"?identities={many}"
         self._journal.done(
             Deed(
                 self._seconds(),
@@ -142,7 +145,7 @@ class API(Resource):
                 visitor.via,
                 address_of(request),
                 request.method.decode("latin-1"),
-                request.path.decode("latin-1")[:500],
+                path[:500],
                 getattr(request, "commanded", "")[:60],
                 status,
             )

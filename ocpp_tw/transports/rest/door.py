@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -270,11 +270,16 @@ def visitor_of(request: IRequest) -> Visitor:
     return getattr(request, "visitor", NOBODY)
 
 
-def note_command(request: IRequest, action: str) -> None:
+def note_command(
+    request: IRequest, action: str, identities: Iterable[str] = ()
+) -> None:
     """
     Note what stations are asked to do.
+
+    @param identities: which ones, where the path does not say.
     """
     request.commanded = action  # type: ignore[attr-defined]
+    request.commanded_at = ",".join(identities)  # type: ignore[attr-defined]
 
 
 def challenge(request: IRequest, ways: Collection[str]) -> None:

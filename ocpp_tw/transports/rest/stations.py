@@ -324,7 +324,9 @@ class Stations:
         members = {**_CALL, "identities": object}
         body = read_object(request, members, ["action", "identities"])
         _check_action(body["action"])
-        note_command(request, body["action"])
+        chosen = self._chosen(body["identities"])
+        everybody = body["identities"] == "all"
+        note_command(request, body["action"], ["all"] if everybody else chosen)
         survey = Survey(
             self._router,
             self._reactor,
@@ -332,7 +334,7 @@ class Stations:
             body.get("payload", {}),
             _timeout(request),
         )
-        return await survey.run(request, self._chosen(body["identities"]))
+        return await survey.run(request, chosen)
 
     def _chosen(self, identities: object) -> Iterable[str]:
         if identities == "all":
