@@ -99,9 +99,8 @@ class ListTests(World, SynchronousTestCase):
         self.assertRegex(self.browser.text(".log .took"), r"[\d.]+ ms")
         self.browser.one(".log [aria-label='from the station']")
         self.browser.one(".log summary").click()
-        asked, answered = self.browser.all(".log pre")
-        self.assertIn('"pair"', asked.text)
-        self.assertIn('"status"', answered.text)
+        self.browser.until_read('"pair"', ".frames > div:first-child")
+        self.browser.until_read('"status"', ".frames > div:nth-child(2)")
 
     def test_violations_by_model(self) -> None:
         """
@@ -205,4 +204,5 @@ class KnownTests(World, SynchronousTestCase):
         self.browser.open("#/attempts")
         self.browser.press("Register CP/9", "tbody")
         self.browser.until_read("It is registered", "tbody")
-        connect(self.central.url("CP/9"), subprotocols=["ocpp1.6"]).close()
+        with connect(self.central.url("CP/9"), subprotocols=["ocpp1.6"]):
+            pass
