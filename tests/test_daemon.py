@@ -1,10 +1,14 @@
 """
-In the background: the pid file, and logs that are rotated under load.
+As a service: the pid file, a socket of systemd, logs that are rotated under
+load, backups.
 """
 
+import http.client
 import json
 import os
 import signal
+import socket
+import sqlite3
 import subprocess
 import threading
 from collections import Counter
@@ -139,6 +143,132 @@ class DaemonWorkersTests(DaemonTestCase):
         os.kill(pid, signal.SIGHUP)
         self.central.until(self.is_ready, "others are there")
         self.stop(pid, signal.SIGQUIT)
+
+
+class ActivatedTests(SynchronousTestCase):
+    """
+    C{conf/systemd/cs.socket}: systemd listens, and hands the socket over.
+    """
+
+    def begin(self) -> subprocess.Popen[bytes]:
+        """
+        Start as systemd does.
+        """
+        number = self.listening.fileno()
+        return subprocess.Popen(
+            [
+                *(self.central.python, "-c"),
+                f"import os; os.dup2({number}, 3)\n"
+                "os.environ['LISTEN_PID'] = str(os.getpid())\n"
+                "from twisted.scripts.twistd import run; run()",
+                *("-n", "--pidfile=", "cs"),
+            ],
+            cwd=self.central.folder,
+            env={
+                **{k: v for k, v in os.environ.items() if k[:3] != "CS_"},
+                "PYTHONPATH": str(ROOT),
+                "CS_CONFIG": str(self.central.folder / "cs.conf"),
+                "LISTEN_FDS": "1",
+                "LISTEN_FDNAMES": "cs.socket",
+            },
+            pass_fds=[number],
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
+
+    def setUp(self) -> None:
+        self.central = server(self)
+        self.central.configure(
+            "[server]\nendpoint = systemd:domain=INET:index=0\n"
+            "[api]\nallow_open = yes\n"
+        )
+        self.log = (self.central.folder / "cs.log").open("ab")
+        self.addCleanup(self.log.close)
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(self.listening.close)
+        self.central.port = self.listening.getsockname()[1]
+
+    def test_activated(self) -> None:
+        """
+        Who comes while nothing runs waits, also between two runs; HUP goes
+        on with the same socket.
+        """
+        for _ in range(2):
+            early = http.client.HTTPConnection(
+                "127.0.0.1", self.central.port, timeout=PATIENCE
+            )
+            self.addCleanup(early.close)
+            early.request("GET", "/healthz")
+            process = self.begin()
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+            try:
+                self.assertEqual(early.getresponse().status, 200)
+            except TimeoutError:
+                raise AssertionError(self.central.log) from None
+            early.close()
+            reloaded = self.central.log.count(" reloaded")
+            process.send_signal(signal.SIGHUP)
+            self.central.until(
+                lambda before=reloaded: (  # type: ignore[misc]
+                    self.central.log.count(" reloaded") > before
+                ),
+                "it is reloaded",
+            )
+            self.assertEqual(self.central.http("GET", "/readyz")[0], 200)
+            process.send_signal(signal.SIGQUIT)
+            self.assertEqual(process.wait(PATIENCE), 0)
+
+
+class BackupTests(SynchronousTestCase):
+    """
+    What docs/operate.md says of backups.
+    """
+
+    def test_restored(self) -> None:
+        """
+        A backup that was taken while stations charge has all that was
+        acknowledged before; restored, a central system goes on from there.
+        """
+        central = server(self)
+        central.start()
+        connection = connect(
+            central.url("CP1"),
+            subprotocols=["ocpp1.6"],  # type: ignore[list-item]
+        )
+        self.addCleanup(connection.close)
+        begun = [self.begin(connection, n) for n in range(5)]
+        files = ("cs.sqlite3", "cs-journal.sqlite3")
+        for name in files:
+            with (
+                sqlite3.connect(central.folder / name) as source,
+                sqlite3.connect(central.folder / f"backup-{name}") as copy,
+            ):
+                source.backup(copy)
+        self.begin(connection, 5)
+        central.kill()
+        for file in central.folder.glob("cs*.sqlite3*"):
+            file.unlink()
+        for name in files:
+            (central.folder / f"backup-{name}").rename(central.folder / name)
+        central.start()
+        kept = {x["transactionId"] for x in central.items("transactions")}
+        self.assertEqual(kept, set(begun))
+        known = {x["identity"] for x in central.items("stations")}
+        self.assertEqual(known, {"CP1"})
+
+    def begin(self, connection: ClientConnection, meter: int) -> int:
+        payload = {
+            "connectorId": 1,
+            "idTag": "A1",
+            "meterStart": meter,
+            "timestamp": "2026-01-01T00:00:00Z",
+        }
+        call = [2, str(meter), "StartTransaction", payload]
+        connection.send(json.dumps(call))
+        answer = json.loads(connection.recv(PATIENCE))
+        return int(answer[2]["transactionId"])
 
 
 class Rotated(DaemonTestCase):

@@ -27,7 +27,13 @@ from ..config.settings import Emulator
 from ..errors import BadConfig
 from ..logs import Logs
 from ..router import SERVICE_RESTART
-from ..service import PATIENCE, CentralSystem, EmulatorAlone, _let_go
+from ..service import (
+    BACKLOG,
+    PATIENCE,
+    CentralSystem,
+    EmulatorAlone,
+    _let_go,
+)
 from .neighbours import HASTE, Neighbours
 from .wire import MASTER, Message, Wire
 
@@ -133,6 +139,14 @@ class Worker(CentralSystem):
         port = self._reactor.adoptStreamPort(LISTEN, family, self.entrance)
         os.close(LISTEN)
         return [port]
+
+    async def _stop_listening(self) -> None:
+        for port in self._ports:
+            # Where there will be fewer workers nobody else has our socket,
+            # and who waits in its line would be reset.
+            port.numberAccepts = BACKLOG  # type: ignore[attr-defined]
+            port.doRead()  # type: ignore[attr-defined]
+        await super()._stop_listening()
 
     def drain(self) -> Deferred[None]:
         """

@@ -313,6 +313,27 @@ class SignalTests(Workers):
         self.assertGreater(visitors.seen["200"], 200)
         self.assertEqual([s.close_code for s in stations], [1012] * 4)
 
+    def test_fewer(self) -> None:
+        """
+        HUP may change how many workers there are: nobody is refused, nobody
+        is cut off.
+        """
+        self.central.kill()
+        self.central.until(lambda: not self.workers(), "they have ended")
+        del self.central.settings["CS_MAIN_WORKERS"]
+        self.central.configure("[main]\nworkers = 3\n")
+        self.central.start()
+        ready = self.central.log.count("is ready")
+        visitors = Visitors(self.central.port)
+        visitors.start()
+        self.central.configure("[main]\nworkers = 2\n")
+        self.central.signal(signal.SIGHUP)
+        self.until_ready(ready + 2)
+        self.central.until(lambda: len(self.workers()) == 2, "two are left")
+        visitors.enough = True
+        visitors.join(20)
+        self.assertEqual(set(visitors.seen), {"200"}, visitors.seen)
+
     def test_bad_configuration(self) -> None:
         """
         A configuration that cannot be used changes nothing.
