@@ -506,8 +506,7 @@ class ChargePoint(Charging):
             await drained
         self.agenda.clear()
         self.save()
-        if self._peer is not None:
-            await self._peer.settled()
+        await self.settled()
 
     def _do_finish(self, number: int) -> None:
         if self.connectors[number].plugged:

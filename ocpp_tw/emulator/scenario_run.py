@@ -104,7 +104,9 @@ class _Transcript(Ear):
         place = verb, action
         for index in range(self.read.get(place, 0), len(self.said)):
             one = self.said[index]
-            if one.kind == kind and one.call.action == action:
+            # What the line took away is said again, and answered then.
+            is_meant = verb != "answered" or one.reply is not None
+            if (one.kind, one.call.action) == (kind, action) and is_meant:
                 self.read[place] = index + 1
                 return one
         return None

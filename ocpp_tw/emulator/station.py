@@ -332,6 +332,13 @@ class Station:
         with suppress(OCPPError):
             await self.ask(action, payload, triggered)
 
+    async def settled(self) -> None:
+        """
+        Wait until all that was said by now was answered, or failed.
+        """
+        if self._peer is not None:
+            await self._peer.settled()
+
     def spawn(self, work: Coroutine[Any, Any, object]) -> Deferred[Any]:
         """
         Do something that takes its time.

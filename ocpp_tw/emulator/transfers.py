@@ -437,6 +437,8 @@ async def _install(
         report.tell(station, "Installed")
     else:
         report.tell(station, "InstallRebooting")
+    # The reboot would cut it off.
+    await station.settled()
     await pause(station, 1.0)
     station.reboot()
     if report.request_id is not None:

@@ -108,6 +108,21 @@ class RunTests(SynchronousTestCase):
         )
         self.assertIn("status is 'Accepted', not Rejected", failure)
 
+    def test_cut_off(self) -> None:
+        """
+        An answer that the line took away is not the one that is waited for.
+        """
+        result = run(
+            parse(
+                "steps:\n- connect\n- answered: StatusNotification\n"
+                "- wire: lost\n- plug: 1\n- disconnect\n- connect\n"
+                "- answered: BootNotification\n"
+                "- answered: BootNotification\n"
+                "- answered: StatusNotification\n"
+            )
+        )
+        self.assertIsNone(result.failure)
+
     def test_wrong_status(self) -> None:
         """
         The status of a connector is expected.

@@ -175,6 +175,24 @@ class FirmwareTests(SynchronousTestCase):
         [boot] = world.payloads("BootNotification")
         self.assertEqual(boot["firmwareVersion"], "fw-2.0.bin")
 
+    def test_reboots_when_all_is_told(self) -> None:
+        """
+        It does not reboot before the central system has heard of it.
+        """
+        world, never = booted(files=FakeFiles()), Deferred[Any]()
+        world.answers["FirmwareStatusNotification"] = lambda payload: (
+            never if payload["status"] == "Installing" else {}
+        )
+        self.update(world)
+        world.pass_time(20)
+        self.assertEqual(world.line, [])
+        never.callback({})
+        world.pass_time(3)
+        self.assertEqual(
+            told(world, "FirmwareStatusNotification")[-1], "Installed"
+        )
+        self.assertEqual(world.line, ["again"])
+
     def test_waits_for_its_time(self) -> None:
         """
         It is not downloaded before the date that was given.
