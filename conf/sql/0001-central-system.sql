@@ -681,12 +681,15 @@ CREATE FUNCTION ocpp.use_reservation(
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     used integer;
+    parent text;
 BEGIN
     -- To look costs a fraction of an UPDATE that finds nothing.
     IF NOT EXISTS (SELECT FROM ocpp.reservation
             WHERE identity = p_identity AND status = 'Active') THEN
         RETURN;
     END IF;
+    SELECT lower(parent_id_tag) INTO parent FROM ocpp.id_tag
+        WHERE lower(id_tag) = lower(p_tag);
     UPDATE ocpp.reservation SET status = 'Used', ended = now(),
         transaction_id = p_id
         WHERE id = (SELECT id FROM ocpp.reservation
@@ -695,7 +698,8 @@ BEGIN
                 AND CASE WHEN p_reserved IS NOT NULL
                     THEN reservation_id = p_reserved
                     ELSE connector IN (p_connector, 0) AND expiry > now()
-                        AND lower(id_tag) = lower(p_tag) END
+                        AND (lower(id_tag) = lower(p_tag)
+                            OR lower(parent_id_tag) = parent) END
             ORDER BY connector = 0, id LIMIT 1)
         RETURNING reservation_id INTO used;
     IF used IS DISTINCT FROM p_reserved AND used IS NOT NULL THEN
