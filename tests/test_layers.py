@@ -19,7 +19,7 @@ ALLOWED = {
     "errors": [],
     "ocpp": ["errors"],
     "figures": [],
-    "interfaces": ["figures", "ocpp"],
+    "interfaces": ["errors", "figures", "ocpp"],
     "database": ["errors", "figures"],
     "config": ["errors"],
     "tls": ["config", "errors"],

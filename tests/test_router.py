@@ -44,6 +44,7 @@ class Observer(FakeBackend):
         self.reply: Any = ANSWER
         self.commands: list[tuple[str, Payload, Payload]] = []
         self.violations: list[str] = []
+        self.refusals: list[tuple[str, Payload, CallFailed]] = []
         self.noted: Deferred[None] | None = None
 
     def answer(self, station: IStation, call: Call) -> Any:
@@ -57,6 +58,15 @@ class Observer(FakeBackend):
     ) -> Deferred[None] | None:
         self.commands.append((action, payload, answer))
         return self.noted
+
+    def command_refused(
+        self,
+        station: IStation,
+        action: str,
+        payload: Payload,
+        error: CallFailed,
+    ) -> None:
+        self.refusals.append((action, payload, error))
 
     def violations_seen(
         self, station: IStation, call: Call, violations: Sequence[Violation]
@@ -284,6 +294,16 @@ class CommandTests(RouterTestCase):
         It provides L{ICentralSystem}.
         """
         verifyObject(ICentralSystem, self.router)
+
+    def test_refused(self) -> None:
+        """
+        The backend learns of a CallError, too; so does whoever asked.
+        """
+        self.cp1.answer = CallFailed("NotSupported", "no")
+        asked = self.tell("CP1", "ClearCache", {})
+        error = self.failureResultOf(asked, CallFailed).value
+        self.assertEqual(self.observer.refusals, [("ClearCache", {}, error)])
+        self.assertEqual(self.observer.commands, [])
 
     def test_is_connected(self) -> None:
         """

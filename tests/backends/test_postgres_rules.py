@@ -331,6 +331,25 @@ class MonsterTests(PostgresWorld, answers.MonsterTests):
     pass
 
 
+class DeepTests(PostgresWorld, SynchronousTestCase):
+    """
+    What PostgreSQL's JSON does not know.
+    """
+
+    def test_nul(self) -> None:
+        """
+        Characters 0 are left out, also beside what is nested deeply.
+        """
+        deep: Any = 1
+        for _ in range(1000):
+            deep = [deep]
+        self.ask("DataTransfer", {"vendorId": "V\0W", "data": deep})
+        [(kept,)] = database().ask(
+            "SELECT payload->>'vendorId' FROM ocpp.event"
+        )
+        self.assertEqual(kept, "VW")
+
+
 class AnswerTests(PostgresWorld, SynchronousTestCase):
     """
     What stations are answered.

@@ -809,16 +809,31 @@ class EventTests(WebhookTestCase):
         backend.command_answered(
             STATION, "Reset", {"type": "Soft"}, {"status": "Accepted"}
         )
+        backend.command_refused(
+            STATION,
+            "Reset",
+            {"type": "Hard"},
+            CallFailed("NotSupported", "no"),
+        )
         backend.station_disconnected(STATION)
-        told = self.told(4)
+        told = self.told(5)
         self.assertEqual(
             [event["event"] for event in told],
-            ["connected", "violations", "answered", "disconnected"],
+            ["connected", "violations", *["answered"] * 2, "disconnected"],
         )
-        self.assertEqual(len({event["eventId"] for event in told}), 4)
+        self.assertEqual(len({event["eventId"] for event in told}), 5)
         self.assertEqual(told[0]["identity"], "EM-A0000001")
         self.assertEqual(told[0]["account"], "AC0001")
         self.assertEqual(told[2]["answer"], {"status": "Accepted"})
+        self.assertEqual(told[3]["payload"], {"type": "Hard"})
+        self.assertEqual(
+            told[3]["error"],
+            {
+                "errorCode": "NotSupported",
+                "errorDescription": "no",
+                "errorDetails": {},
+            },
+        )
         wait_until(lambda: not self.page(backend))
 
     def test_replaced(self) -> None:

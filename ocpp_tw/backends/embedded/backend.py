@@ -355,6 +355,15 @@ class EmbeddedBackend(Records, Service):
         )
         return done.addErrback(self._not_noted)
 
+    def command_refused(
+        self,
+        station: IStation,
+        action: str,
+        payload: Payload,
+        error: CallFailed,
+    ) -> None:
+        pass
+
     def violations_seen(
         self, station: IStation, call: Call, violations: Sequence[Violation]
     ) -> None:

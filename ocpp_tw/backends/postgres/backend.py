@@ -186,6 +186,15 @@ class PostgresBackend(MultiService):
                 reason=_in_words(e),
             )
 
+    def command_refused(
+        self,
+        station: IStation,
+        action: str,
+        payload: Payload,
+        error: CallFailed,
+    ) -> None:
+        pass
+
     def violations_seen(
         self, station: IStation, call: Call, violations: Sequence[Violation]
     ) -> None:

@@ -17,6 +17,7 @@ import orjson
 import psycopg2
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
@@ -67,6 +68,7 @@ class Commands(Service):
         self._central_system = central_system
         self._clock = clock
         self._link: Link | None = None
+        self._opening: Link | None = None
         self._pause = FIRST_PAUSE
         self._again: IDelayedCall | None = None
         self._under_way = 0
@@ -93,8 +95,9 @@ class Commands(Service):
         if self._again is not None:
             self._again.cancel()
             self._again = None
-        if self._link is not None:
-            self._link.close()
+        for link in (self._link, self._opening):
+            if link is not None:
+                link.close()
         settled: Deferred[None] = Deferred()
         self._awaiting_end.append(settled)
         self._check_settled()
@@ -114,7 +117,8 @@ class Commands(Service):
         listening.addErrback(self._deaf)
 
     async def _connect(self) -> None:
-        link = await self._connector.connect(self._lost)
+        link = self._opening = Link(self._clock, self._lost)
+        await self._connector.open(link)
         link.addNotifyObserver(self._notified)
         try:
             await link.runOperation(f"LISTEN {CHANNEL}")
@@ -129,7 +133,8 @@ class Commands(Service):
         self._look()
 
     def _deaf(self, failure: Failure) -> None:
-        if not failure.check(psycopg2.Error):
+        # txpostgres says what the reactor says of what is closed.
+        if not failure.check(psycopg2.Error, ConnectionClosed):
             self.log.failure("while listening for commands", failure)
         self._later()
 

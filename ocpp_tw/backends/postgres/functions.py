@@ -4,6 +4,7 @@ The functions of the schema C{ocpp}: which there are, and how they are called.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -202,7 +203,8 @@ def as_jsonb(value: Any) -> str:
     """
     text = write_json(value).decode()
     if "\\u0000" in text:
-        text = write_json(_without_nul(value)).decode()
+        # As written, it is not nested too deeply to be walked through.
+        text = write_json(_without_nul(json.loads(text))).decode()
     return text
 
 

@@ -115,11 +115,12 @@ class Connector:
     timeout: float = 5.0
     statement_timeout: float = 10.0
 
-    async def connect(self, gone: Callable[[Link], None]) -> Link:
+    async def open(self, link: Link) -> Link:
         """
+        Connect; whoever closes it meanwhile ends that.
+
         @raise psycopg2.Error: there is no connection.
         """
-        link = Link(self.reactor, gone)
         too_late = self.reactor.callLater(self.timeout, link.close)
         try:
             await link.connect(**self._keywords())
@@ -188,7 +189,7 @@ class Pool(Service):
         self._most = most
         self._links: set[Link] = set()
         self._idle: list[Link] = []
-        self._opening = 0
+        self._opening: set[Link] = set()
         self._waiting: deque[_Waiter] = deque()
         self._pause = FIRST_PAUSE
         self._refill: IDelayedCall | None = None
@@ -230,7 +231,7 @@ class Pool(Service):
             self._refill = None
         while self._waiting:
             self._waiting.popleft().refuse()
-        for link in list(self._links):
+        for link in [*self._links, *self._opening]:
             link.close()
 
     # Asking
@@ -323,19 +324,20 @@ class Pool(Service):
         """
         if not self.running or self._refill is not None:
             return
-        there = len(self._links) + self._opening
-        wanted = len(self._waiting) - len(self._idle) - self._opening
+        there = len(self._links) + len(self._opening)
+        wanted = len(self._waiting) - len(self._idle) - len(self._opening)
         missing = max(self._least - there, min(wanted, self._most - there))
         for _ in range(missing):
-            self._opening += 1
-            opened = Deferred.fromCoroutine(
-                self._connector.connect(self._gone)
+            link = Link(self._clock, self._gone)
+            self._opening.add(link)
+            opened = Deferred.fromCoroutine(self._connector.open(link))
+            opened.addCallbacks(
+                self._opened, self._not_opened, errbackArgs=(link,)
             )
-            opened.addCallbacks(self._opened, self._not_opened)
             opened.addErrback(self._oops)
 
     def _opened(self, link: Link) -> None:
-        self._opening -= 1
+        self._opening.discard(link)
         if not self.running or not link.is_open:
             link.close()
             self._later()
@@ -348,9 +350,11 @@ class Pool(Service):
         self._links.add(link)
         self._offer(link)
 
-    def _not_opened(self, failure: Failure) -> None:
-        self._opening -= 1
+    def _not_opened(self, failure: Failure, link: Link) -> None:
+        self._opening.discard(link)
         failure.trap(psycopg2.Error)
+        if not self.running:
+            return
         words = " ".join(str(failure.value).split())[:300]
         if words != self._trouble:
             self._trouble = words

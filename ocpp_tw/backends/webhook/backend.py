@@ -157,6 +157,22 @@ class WebhookBackend(Service):
         )
         return None
 
+    def command_refused(
+        self,
+        station: IStation,
+        action: str,
+        payload: Payload,
+        error: CallFailed,
+    ) -> None:
+        told = {
+            "errorCode": error.code,
+            "errorDescription": error.description,
+            "errorDetails": error.details,
+        }
+        self._tell(
+            "answered", station, action=action, payload=payload, error=told
+        )
+
     def violations_seen(
         self, station: IStation, call: Call, violations: Sequence[Violation]
     ) -> None:
