@@ -517,17 +517,25 @@ $$;
 CREATE FUNCTION ocpp.keep_meter_values(p_calls jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    most integer := (
-        SELECT max(jsonb_array_length(call->'payload'->'meterValue'))
-        FROM jsonb_array_elements(p_calls) AS call);
+    nth jsonb;
     kept record;
     ended integer[] := '{}';
     number integer;
 BEGIN
     -- The first of each message at once, then the second, and so on: one is
     -- weighed after those before it.
-    FOR n IN 0 .. coalesce(most, 0) - 1 LOOP
-        FOR kept IN SELECT * FROM ocpp.keep_nth_meter_values(p_calls, n) LOOP
+    FOR nth IN SELECT jsonb_agg(jsonb_build_object(
+                'identity', identity, 'place', place, 'claimed', claimed,
+                'value', v.value))
+            FROM (SELECT call->'identity' AS identity,
+                    call->'payload'->'connectorId' AS place,
+                    call->'payload'->'transactionId' AS claimed,
+                    call->'payload'->'meterValue' AS meter_values
+                FROM jsonb_array_elements(p_calls) AS call OFFSET 0) AS told,
+                jsonb_array_elements(meter_values)
+                    WITH ORDINALITY AS v(value, n)
+            GROUP BY v.n ORDER BY v.n LOOP
+        FOR kept IN SELECT * FROM ocpp.keep_some_meter_values(nth) LOOP
             IF kept.is_closed THEN
                 ended := array_remove(ended, kept.id) || kept.id;
             ELSE
@@ -541,29 +549,30 @@ BEGIN
 END
 $$;
 
--- Returns the transactions that had ended, and those whose register is
--- suspect.
+-- Keep meterValues of as many stations, [{"identity": "CP1", "place": 1,
+-- "claimed": 7, "value": {...}}].  Returns the transactions that had ended,
+-- and those whose register is suspect.
 --
 -- One statement, whose plan finds each row by an index (that is what OFFSET 0
 -- is for): a statement costs more than a row.
-CREATE FUNCTION ocpp.keep_nth_meter_values(p_calls jsonb, p_n integer)
+CREATE FUNCTION ocpp.keep_some_meter_values(p_values jsonb)
 RETURNS TABLE (id integer, is_closed boolean, word text)
 LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
     RETURN QUERY WITH told AS (
-        SELECT call->>'identity' AS identity,
-            ocpp.to_whole(call->'payload'->'connectorId')::integer AS place,
-            ocpp.to_whole(call->'payload'->'transactionId') AS claimed,
-            call->'payload'->'meterValue'->p_n AS value
-        FROM jsonb_array_elements(p_calls) AS call
+        SELECT item->>'identity' AS identity,
+            ocpp.to_whole(item->'place')::integer AS place,
+            ocpp.to_whole(item->'claimed') AS claimed,
+            item->'value' AS value
+        FROM jsonb_array_elements(p_values) AS item
         OFFSET 0
     ), dated AS (
         SELECT *, ocpp.doubt_of_time(told_time) AS doubt,
             ocpp.corrected(told_time) AS moment
         FROM (SELECT *, ocpp.to_time(value->>'timestamp') AS told_time,
                 coalesce(value->'sampledValue', '[]') AS samples
-            FROM told WHERE value IS NOT NULL OFFSET 0) AS x
+            FROM told OFFSET 0) AS x
     ), weighed AS MATERIALIZED (
         SELECT d.*, named.id AS named, t.id AS number, t.closed, r.register,
             r.place AS at,

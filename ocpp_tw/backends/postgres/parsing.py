@@ -66,10 +66,10 @@ class Parsing:
 
     def __init__(self, functions: Functions, clock: IReactorTime) -> None:
         self._functions = functions
-        self._seconds = clock.seconds
+        self._clock = clock
         self._waiting: deque[Question] = deque()
         self._under_way = 0
-        self._going_on = False
+        self._is_due = False
 
     async def ask(self, station: IStation, call: Call) -> Any:
         """
@@ -80,26 +80,30 @@ class Parsing:
         @raise BackendUnavailable: it is not reached.
         @raise ValueError: the reply is a text that is no JSON.
         """
-        question = Question(station, call, self._seconds())
+        question = Question(station, call, self._clock.seconds())
         if not _has_many(await self._functions.known()):
             return await self._parse(question)
         self._waiting.append(question)
-        self._go_on()
+        self._go_on_soon()
         return await question.reply
 
     async def _parse(self, question: Question) -> Any:
         replies = await self._functions.call("Parse", *question.values)
         return as_json(replies[0] if replies else None)
 
+    def _go_on_soon(self) -> None:
+        """
+        Once all is read that has arrived, so that it is asked together.
+        """
+        if not self._is_due:
+            self._is_due = True
+            self._clock.callLater(0, self._go_on)
+
     def _go_on(self) -> None:
-        # What fails at once must not go on inside of itself.
-        if self._going_on:
-            return
-        self._going_on = True
+        self._is_due = False
         self._refuse_the_old()
         while self._waiting and self._under_way < LANES:
             self._begin()
-        self._going_on = False
 
     def _begin(self) -> None:
         some = min(len(self._waiting), AT_ONCE)
@@ -112,14 +116,14 @@ class Parsing:
         """
         Who waited too long must not wait for those before to do so, too.
         """
-        oldest = self._seconds() - PATIENCE
+        oldest = self._clock.seconds() - PATIENCE
         while self._waiting and self._waiting[0].since < oldest:
             error = BackendUnavailable("the database is not reached, or slow")
             self._waiting.popleft().reply.errback(error)
 
     def _done(self, _: object) -> None:
         self._under_way -= 1
-        self._go_on()
+        self._go_on_soon()
 
     async def _ask_all(self, questions: Sequence[Question]) -> None:
         if len(questions) > 1:
