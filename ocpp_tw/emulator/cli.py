@@ -302,7 +302,7 @@ def _say(line: str) -> None:
 def _lines(options: Namespace, reactor: Any) -> Lines:
     lines = Lines(reactor, timeout=options.timeout)
     if not options.quiet:
-        lines.witness = lambda station: Trace(station.findings, _say)
+        lines.witness = lambda station: Trace(station, _say)
     return lines
 
 
