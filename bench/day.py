@@ -81,7 +81,7 @@ class Clerk(Watch):
     def __init__(
         self, tally: Tally, books: Books, station: ChargePoint
     ) -> None:
-        super().__init__(tally, station.findings)
+        super().__init__(tally, station)
         self._books = books
         self._identity = station.identity
 

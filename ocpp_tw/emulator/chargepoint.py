@@ -101,6 +101,7 @@ class ChargePoint(Charging):
         """
         self._peer = peer
         self.registration = ""
+        self.note("connected")
         self.plan_ping()
         self.spawn(self.boot())
 
@@ -110,8 +111,21 @@ class ChargePoint(Charging):
         """
         self._peer = None
         self.registration = ""
+        self.note("disconnected")
         for what in ("boot", "heartbeat", "ping", "retry"):
             self.agenda.forget(what)
+
+    def failed_to_connect(self, attempts: int) -> None:
+        """
+        The central system was not reached, or did not accept us.
+
+        @param attempts: how often in a row.
+        """
+        if self.security is not None:
+            # They know each other, as below.
+            from .security import fall_back
+
+            fall_back(self, attempts)
 
     def answer(self, call: Call) -> Answer:
         """
@@ -168,6 +182,7 @@ class ChargePoint(Charging):
             self.registration,
             str(answer.get("status", "")),
         )
+        self.note(f"registration {self.registration}")
         if self.registration != "Accepted":
             self.agenda.after(interval or BOOT_AGAIN, "boot")
             return
@@ -183,6 +198,11 @@ class ChargePoint(Charging):
         Accepted: say what there is to say, and go on.
         """
         self.skew = 0.0
+        if self.line is not None:
+            self.line.accepted()
+        if self.security is not None:
+            self.security.fallback = None
+            self.save()
         self.agenda.forget("boot")
         self.plan_heartbeat()
         self.plan_aligned()
@@ -427,6 +447,7 @@ class ChargePoint(Charging):
         if not self.powered:
             raise Impossible(f"{self.identity} has no power already")
         self.powered = False
+        self.note("power lost")
         self.agenda.clear()
         for connector in self.connectors.values():
             connector.meter.switch(False, self.now)
@@ -443,6 +464,7 @@ class ChargePoint(Charging):
         if self.powered:
             raise Impossible(f"{self.identity} has power already")
         self.powered = True
+        self.note("power back")
         for number, connector in self.connectors.items():
             if connector.transaction is not None:
                 self.stop(connector, "PowerLoss")
@@ -464,6 +486,7 @@ class ChargePoint(Charging):
         if not self.powered:
             return
         self._rebooted = True
+        self.note("reboot")
         self.take_address()
         for connector in self.connectors.values():
             connector.told = None

@@ -426,6 +426,7 @@ class Charging(Occupancy):
         SecurityEventNotification, if the security extension is in use; what
         happens while we are offline is told later.
         """
+        self.history.note(self.stamp(), f"security {kind} {info}", True)
         if not self.keys.number("SecurityProfile"):
             return
         payload = {"type": kind, "timestamp": self.stamp()}

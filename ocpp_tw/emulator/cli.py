@@ -52,7 +52,7 @@ from .websocket import Backoff, Lines
 PATIENCE = 60
 
 
-def _parser() -> ArgumentParser:
+def command_line() -> ArgumentParser:
     parser = ArgumentParser(
         prog="ocpp-cp", description="Emulated charge points of OCPP 1.x."
     )
@@ -302,7 +302,7 @@ def _say(line: str) -> None:
 def _lines(options: Namespace, reactor: Any) -> Lines:
     lines = Lines(reactor, timeout=options.timeout)
     if not options.quiet:
-        lines.witness = lambda station: Trace(station.findings, _say)
+        lines.witness = lambda station: Trace(station, _say)
     return lines
 
 
@@ -387,11 +387,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     The console command C{ocpp-cp}.
     """
-    options = _parser().parse_args(arguments)
+    options = command_line().parse_args(arguments)
     _begin_logging(options)
     from twisted.internet import reactor
 
-    raise SystemExit(_react(options, reactor))
+    raise SystemExit(react(options, reactor))
 
 
 def _begin_logging(options: Namespace) -> None:
@@ -409,7 +409,7 @@ def _enough(stop: Deferred[None]) -> None:
         stop.callback(None)
 
 
-def _react(options: Namespace, reactor: Any) -> int:
+def react(options: Namespace, reactor: Any) -> int:
     """
     Run a command until it is done, or a signal ends it.
     """

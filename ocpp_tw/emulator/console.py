@@ -25,9 +25,10 @@ from zope.interface import implementer
 from ..errors import BadRequest, OCPPError
 from ..ocpp.messages import BadFrame, Call, CallError, CallResult, parse
 from .control import ACTIONS, as_json
-from .findings import Ear, Findings
+from .findings import Ear
 from .meter import Vehicle
 from .service import EmulatedStation
+from .station import Station
 
 
 #: The members that need no name, in their order.
@@ -168,20 +169,23 @@ class Trace(Ear):
     __slots__ = ("_tell",)
 
     def __init__(
-        self, findings: Findings, tell: Callable[[str], object]
+        self, station: Station, tell: Callable[[str], object]
     ) -> None:
-        super().__init__(findings)
+        super().__init__(station)
         self._tell = tell
 
     def asked(self, call: Call, frame: bytes) -> None:
+        super().asked(call, frame)
         self._say("->", call.action, call.payload)
 
     def was_answered(
         self, call: Call, frame: bytes, reply: bytes | None
     ) -> None:
+        super().was_answered(call, frame, reply)
         self._say("<-", call.action, _told(reply))
 
     def answered(self, call: Call, frame: bytes, reply: bytes) -> None:
+        super().answered(call, frame, reply)
         secret = call.payload.get("key") == "AuthorizationKey"
         shown = {**call.payload, "value": "..."} if secret else call.payload
         self._say("<-", call.action, shown)

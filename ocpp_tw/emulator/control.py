@@ -40,6 +40,9 @@ MOST_MADE = 1000
 
 LONGEST_NAME = 48
 
+#: How many findings of a station are told, the most frequent ones.
+MOST_FINDINGS = 20
+
 #: How long a scenario may take, in seconds, where a request waits for it.
 LONGEST_SCENARIO = 900.0
 
@@ -76,7 +79,8 @@ class Control:
     def get(self, name: str) -> dict[str, Any]:
         """
         C{{"name", "identity", "url", "registration", "connected", "powered",
-        "queued", "firmwareVersion", "connectors": [{"connectorId", "status",
+        "queued", "firmwareVersion", "findings": ["2 x Heartbeat.conf: ..."],
+        "connectors": [{"connectorId", "status",
         "errorCode", "plugged", "energy", "power", "soc", "transactionId",
         "idTag"}]}}
 
@@ -259,6 +263,7 @@ def as_json(name: str, station: ChargePoint) -> dict[str, Any]:
         "powered": station.powered,
         "queued": len(station.outbox),
         "firmwareVersion": station.firmware,
+        "findings": station.findings.lines(MOST_FINDINGS),
         "connectors": [
             _connector_as_json(station, connector)
             for number, connector in station.connectors.items()

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..ocpp.messages import Call
+from ..ocpp.messages import BadFrame, Call, CallError, parse
 from ..ocpp.schemas import REQUESTS, RESPONSES, Schema
 from ..ocpp.versions import Version
+
+
+if TYPE_CHECKING:
+    from .station import Station
 
 
 #: How many different findings are told apart.
@@ -65,40 +69,64 @@ class Findings:
             for violation in schema.violations(payload):
                 self.note(name, f"{violation.path}: {violation.message}")
 
-    def lines(self) -> list[str]:
+    def lines(self, most: int | None = None) -> list[str]:
         """
         For people: the most frequent first.
+
+        @param most: how many; None for all.
         """
         return [
             f"{count} x {action}: {words}"
-            for (action, words), count in self.counts.most_common()
+            for (action, words), count in self.counts.most_common(most)
         ]
 
 
 class Ear:
     """
-    Hears a conversation for the sake of its findings; see
-    L{ocpp_tw.peer.Witness}.
+    Hears a station's conversation for the sake of its findings and its
+    history; see L{ocpp_tw.peer.Witness}.
     """
 
-    __slots__ = ("_findings",)
+    __slots__ = ("_station",)
 
-    def __init__(self, findings: Findings) -> None:
-        self._findings = findings
+    def __init__(self, station: Station) -> None:
+        self._station = station
 
     def __repr__(self) -> str:
         return "a charge point"
 
     def answered(self, call: Call, frame: bytes, reply: bytes) -> None:
-        pass
+        self._note("<-", call)
+        self._note("->", call, is_refusal(reply) and " refused")
 
     def asked(self, call: Call, frame: bytes) -> None:
-        pass
+        self._note("->", call)
 
     def was_answered(
         self, call: Call, frame: bytes, reply: bytes | None
     ) -> None:
-        pass
+        if reply is None:
+            self._note("<-", call, " not answered")
+        else:
+            self._note("<-", call, is_refusal(reply) and " refused")
 
     def stray(self, frame: bytes, why: str) -> None:
-        self._findings.note_stray(frame, why)
+        self._station.note(f"<- {why}")
+        self._station.findings.note_stray(frame, why)
+
+    def _note(self, arrow: str, call: Call, how: str | bool = "") -> None:
+        words = f"{arrow} {call.action} {call.unique_id}{how or ''}"
+        self._station.note(words)
+
+
+def is_refusal(reply: bytes) -> bool:
+    """
+    >>> is_refusal(b'[4,"1","InternalError","",{}]')
+    True
+    """
+    if reply.startswith(b"[3"):
+        return False
+    try:
+        return isinstance(parse(reply), CallError)
+    except BadFrame:
+        return True

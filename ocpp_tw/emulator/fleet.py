@@ -21,6 +21,7 @@ from .chargepoint import ChargePoint
 from .config import ConnectorConfig, StationConfig
 from .connector import CHARGING
 from .findings import Findings
+from .history import History
 from .keys import Given
 from .sessions import RandomSessions, Rates
 from .station import Line
@@ -30,6 +31,9 @@ from .websocket import Lines
 
 #: How often stations are started, per second.
 _TICKS = 20
+
+#: How much a station of a fleet remembers for its logs, in octets.
+REMEMBERED = 1024
 
 #: How many stations a fleet has at most.
 MOST = 100_000
@@ -160,6 +164,7 @@ class Fleet(Service):
             self._clock,
             seed=self.plan.seed,
             findings=self.findings,
+            history=History(REMEMBERED),
         )
         self.stations.append(station)
         self._connections.append(self._lines.connect(station))

@@ -43,6 +43,7 @@ class Occupancy(Station):
         @raise Impossible: the standard knows no such transition.
         """
         if connector.become(status, error):
+            self.note(f"connector {connector.number} {status} {error}")
             duration = self.keys.number("MinimumStatusDuration")
             if duration:
                 self.agenda.after(duration, "status", connector.number)

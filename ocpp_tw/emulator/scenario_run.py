@@ -20,7 +20,7 @@ from .chargepoint import ChargePoint
 from .clock import FastClock, iso
 from .config import ConnectorConfig, StationConfig
 from .faults import Faults
-from .findings import Ear, Findings
+from .findings import Ear
 from .keys import Given
 from .meter import Vehicle
 from .scenario import Check, Operator, Scenario, Step, fill_in, no_operator
@@ -84,17 +84,19 @@ class _Transcript(Ear):
     @ivar read: how far each expectation has come, by kind and action.
     """
 
-    def __init__(self, findings: Findings) -> None:
-        super().__init__(findings)
+    def __init__(self, station: ChargePoint) -> None:
+        super().__init__(station)
         self.said: list[_Said] = []
         self.read: dict[tuple[str, str], int] = {}
 
     def answered(self, call: Call, frame: bytes, reply: bytes) -> None:
+        super().answered(call, frame, reply)
         self.said.append(_Said("incoming", call, reply))
 
     def was_answered(
         self, call: Call, frame: bytes, reply: bytes | None
     ) -> None:
+        super().was_answered(call, frame, reply)
         self.said.append(_Said("outgoing", call, reply))
 
     def next(self, verb: str, kind: str, action: str) -> _Said | None:
@@ -154,7 +156,7 @@ class Run:
             habits=Habits(plugs=False),
             files=files,
         )
-        self.transcript = _Transcript(self.station.findings)
+        self.transcript = _Transcript(self.station)
         lines = lines or Lines(reactor, Backoff(0.2, 2.0))
         self._lines = lines.watched_by(self.transcript)
         self._connection: Line | None = None

@@ -38,6 +38,10 @@ _HASHES: dict[str, Any] = {
 }
 
 
+#: How many attempts to connect a new security profile has.
+ATTEMPTS_OF_A_PROFILE = 3
+
+
 @define
 class Safe:
     """
@@ -46,17 +50,21 @@ class Safe:
     @ivar roots: the installed certificates, with their use.
     @ivar key: made for the last SignCertificate.
     @ivar chain: its own certificate, and those that vouch for it, as PEM.
+    @ivar fallback: the security profile before the one that is new, until
+        the central system has accepted us with that.
     """
 
     roots: list[tuple[str, x509.Certificate]] = field(factory=list)
     key: EllipticCurvePrivateKey | None = None
     chain: str | None = None
+    fallback: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
             "roots": [[use, _pem(root)] for use, root in self.roots],
             "key": self.key and self.key_pem().decode(),
             "chain": self.chain,
+            "fallback": self.fallback,
         }
 
     @classmethod
@@ -72,7 +80,7 @@ class Safe:
             (use, x509.load_pem_x509_certificate(pem.encode()))
             for use, pem in kept["roots"]
         ]
-        return cls(roots, key, kept["chain"])
+        return cls(roots, key, kept["chain"], kept.get("fallback"))
 
     def of(self, use: str) -> list[x509.Certificate]:
         return [certificate for kind, certificate in self.roots if kind == use]
@@ -131,19 +139,50 @@ def _is_like(url: str, other: str) -> bool:
 
 def _change_profile(station: ChargePoint, value: str) -> str:
     """
-    A security profile is never lowered (section 2.2).
+    A security profile is never lowered (section 2.2), and raised where
+    there is all that it needs (A05).
     """
     now = station.keys.number("SecurityProfile")
     if value not in ("0", "1", "2", "3") or int(value) < now:
         return "Rejected"
+    if not _has_what_it_needs(station, int(value)):
+        return "Rejected"
+    status = station.keys.change("SecurityProfile", value)
     safe = safe_of(station)
-    if int(value) >= 2 and not safe.of("CentralSystemRootCertificate"):
-        return "Rejected"
-    if int(value) == 1 and not station.keys.get("AuthorizationKey"):
-        return "Rejected"
-    if int(value) == 3 and safe.chain is None:
-        return "Rejected"
-    return station.keys.change("SecurityProfile", value)
+    if status == "Accepted" and int(value) > now and safe.fallback is None:
+        safe.fallback = now
+    return status
+
+
+def _has_what_it_needs(station: ChargePoint, profile: int) -> bool:
+    safe, config = safe_of(station), station.config
+    trusts = config.ca or safe.of("CentralSystemRootCertificate")
+    if profile >= 2 and not trusts:
+        return False
+    if profile == 3:
+        return bool(config.certificate or safe.chain)
+    return profile == 0 or bool(station.keys.get("AuthorizationKey"))
+
+
+def fall_back(station: ChargePoint, attempts: int) -> None:
+    """
+    Go back to the security profile before, where the new one leads nowhere
+    (A05): only we may do that.
+
+    @param attempts: how many have failed in a row.
+    """
+    safe = safe_of(station)
+    before = safe.fallback
+    if before is None or attempts < ATTEMPTS_OF_A_PROFILE:
+        return
+    safe.fallback = None
+    station.note_security(
+        "ReconfigurationOfSecurityParameters",
+        f"no connection: back to security profile {before}",
+    )
+    station.keys.put("SecurityProfile", str(before))
+    station.take_address()
+    station.save()
 
 
 # Certificates

@@ -12,7 +12,6 @@ answered.  It says in C{From} where it is reached.
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Awaitable
 from typing import Any
 
@@ -61,6 +60,7 @@ from ..ocpp.soap import (
 from ..ocpp.soap_tables import CENTRAL_SYSTEM, CHARGE_POINT
 from ..ocpp.soap_types import service
 from .chargepoint import ChargePoint
+from .credentials import headers_of
 from .spoken import as_answered, as_asked, as_spoken
 from .websocket import LONGEST, Lines, client_tls
 
@@ -170,7 +170,6 @@ class SoapConversation:
             raise StationNotConnected(self.lost) from None
         finally:
             self._posting = None
-        connection.attempts = 0
         return self._read(call, frame, reply)
 
     def _read(self, call: Call, frame: bytes, reply: bytes) -> Payload:
@@ -237,7 +236,8 @@ class SoapConnection:
     What leads a station to its central system; see L{station.Line}.
 
     @ivar address: where the station is reached; empty before it listens.
-    @ivar attempts: how many attempts have failed, one after another.
+    @ivar attempts: how many attempts have failed since the last accepted
+        boot.
     """
 
     log = Logger()
@@ -287,6 +287,9 @@ class SoapConnection:
         self._cancel()
         self._close("the line is cut")
 
+    def accepted(self) -> None:
+        self.attempts = 0
+
     def ping(self) -> None:
         pass
 
@@ -331,6 +334,7 @@ class SoapConnection:
             jitter = self.station.random.random()
             delay = self.lines.backoff.delay(self.attempts, jitter)
             self.attempts += 1
+            self.station.failed_to_connect(self.attempts)
             self._open_after(delay)
 
     def _open_after(self, delay: float) -> None:
@@ -349,10 +353,7 @@ class SoapConnection:
         headers: dict[bytes | str, bytes | str] = {
             "Content-Type": f'{CONTENT_TYPE}; action="/{action}"'
         }
-        key = self.station.keys.get("AuthorizationKey")
-        if key:
-            basic = b64encode(f"{self.station.identity}:{key}".encode())
-            headers["Authorization"] = f"Basic {basic.decode()}"
+        headers.update(headers_of(self.station))
         response = await self._client.post(
             self.station.url,
             data=frame,

@@ -30,6 +30,7 @@ from .clock import Agenda, iso
 from .config import StationConfig
 from .connector import Connector
 from .findings import Findings
+from .history import History
 from .keys import Keys
 from .profiles import Installed
 from .reservations import Reservations
@@ -81,6 +82,11 @@ class Line(Protocol):
         Look whether anybody is there.
         """
 
+    def accepted(self) -> None:
+        """
+        The station was accepted over it: it goes well.
+        """
+
 
 class Files(Protocol):
     """
@@ -110,6 +116,15 @@ class Habits:
     plugs: bool = True
 
 
+def with_tls(url: str) -> str:
+    """
+    >>> with_tls("ws://localhost:9220/ocpp"), with_tls("wss://localhost")
+    ('wss://localhost:9220/ocpp', 'wss://localhost')
+    """
+    scheme, colon, rest = url.partition(":")
+    return {"ws": "wss", "http": "https"}.get(scheme, scheme) + colon + rest
+
+
 class Station:
     """
     A charge point, without what it does.
@@ -117,6 +132,7 @@ class Station:
     @ivar registration: the status of its BootNotification: Accepted, Pending
         or Rejected; empty while it is not connected, or not answered yet.
     @ivar connectors: by number; 0 is the charge point itself.
+    @ivar history: what happened to it, for logs.
     @ivar powered: whether it has any power.
     @ivar line: what leads to the central system.
     @ivar skew: how many seconds its clock is wrong.
@@ -142,6 +158,7 @@ class Station:
         "findings",
         "firmware",
         "habits",
+        "history",
         "keys",
         "leaving",
         "line",
@@ -179,6 +196,7 @@ class Station:
         habits: Habits = Habits(),
         files: Files | None = None,
         findings: Findings | None = None,
+        history: History | None = None,
     ) -> None:
         self.config = config
         self.clock = clock
@@ -188,6 +206,7 @@ class Station:
         self.habits = habits
         self.files = files
         self.findings = findings or Findings()
+        self.history = history or History()
         self.agenda = Agenda(clock, self._due)
         self.registration = ""
         self.powered = True
@@ -234,14 +253,14 @@ class Station:
 
     def take_address(self) -> None:
         """
-        Go by what ChangeConfiguration made of StationIdentity and
-        CentralSystemURL, from now on.
+        Go by what ChangeConfiguration made of StationIdentity,
+        CentralSystemURL and SecurityProfile, from now on.
         """
         changed, config = self.keys.changed, self.config
-        self.address = (
-            changed.get("StationIdentity", config.identity),
-            changed.get("CentralSystemURL", config.url).rstrip("/"),
-        )
+        url = changed.get("CentralSystemURL", config.url).rstrip("/")
+        if self.keys.number("SecurityProfile") >= 2:
+            url = with_tls(url)
+        self.address = changed.get("StationIdentity", config.identity), url
 
     @property
     def random(self) -> Random:
@@ -290,6 +309,12 @@ class Station:
             known = ", ".join(str(n) for n in self.connectors if n)
             raise BadRequest(f"no connector {number}; there are: {known}")
         return connector
+
+    def note(self, what: str) -> None:
+        """
+        Remember that this happened, for diagnostics and logs.
+        """
+        self.history.note(self.stamp(), what)
 
     # What it says
 

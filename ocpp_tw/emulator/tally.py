@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from math import log
 
-from ..ocpp.messages import BadFrame, Call, CallError, parse
-from .findings import Ear, Findings
+from ..ocpp.messages import Call
+from .findings import Ear, is_refusal
 from .station import Station
 
 
@@ -62,7 +62,7 @@ class Tally:
         """
         What counts one conversation.
         """
-        return Watch(self, station.findings)
+        return Watch(self, station)
 
     def took(self, seconds: float) -> None:
         bucket = int(log(max(seconds, _SMALLEST) / _SMALLEST) / log(_GROWTH))
@@ -82,13 +82,13 @@ class Tally:
 
 class Watch(Ear):
     """
-    Counts one conversation.
+    Counts one conversation. Of so many, the messages are not remembered.
     """
 
     __slots__ = ("_asked_at", "_tally")
 
-    def __init__(self, tally: Tally, findings: Findings) -> None:
-        super().__init__(findings)
+    def __init__(self, tally: Tally, station: Station) -> None:
+        super().__init__(station)
         self._tally = tally
         self._asked_at = 0.0
 
@@ -111,7 +111,7 @@ class Watch(Ear):
             tally.cut_off += not in_vain
             return
         tally.took(elapsed)
-        if _is_refusal(reply):
+        if is_refusal(reply):
             tally.refused += 1
         else:
             tally.answered += 1
@@ -119,12 +119,3 @@ class Watch(Ear):
     def stray(self, frame: bytes, why: str) -> None:
         super().stray(frame, why)
         self._tally.strays += 1
-
-
-def _is_refusal(reply: bytes) -> bool:
-    if reply.startswith(b"[3"):
-        return False
-    try:
-        return isinstance(parse(reply), CallError)
-    except BadFrame:
-        return True

@@ -7,7 +7,6 @@ OCPP 1.6, sections 4.3, 4.5, 5.9 and 5.19; the security extension's L01, N01.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +21,8 @@ from ..ocpp.times import parse_time
 from .chargepoint import ChargePoint
 from .clock import iso
 from .connector import Connector
+from .firmware import Firmware
+from .station import Files
 
 
 #: The longest firmware that is downloaded, in octets.
@@ -150,6 +151,13 @@ class _Report:
     action: str
     request_id: int | None = None
 
+    @property
+    def is_signed(self) -> bool:
+        """
+        Whether it is one of signed firmware, which knows more statuses.
+        """
+        return self.action == "SignedFirmwareStatusNotification"
+
     def payload(self, status: str) -> Payload:
         if self.request_id is None:
             return {"status": status}
@@ -181,6 +189,7 @@ _DONE = {
     "Installed",
     "DownloadFailed",
     "InstallationFailed",
+    "InstallVerificationFailed",
     "InvalidSignature",
 }
 
@@ -250,13 +259,15 @@ def log_name(station: ChargePoint, what: str) -> str:
     return f"{what}-{safe[:50]}-{when}.txt"
 
 
-def log_text(station: ChargePoint) -> bytes:
+def diagnostics_text(station: ChargePoint, payload: Payload) -> bytes:
     """
-    What a charge point knows of itself.
+    How a charge point is, and what happened to it.
+
+    @param payload: of GetDiagnostics.
     """
+    since, until = _period(payload, "startTime", "stopTime")
     lines = [
-        f"time {station.stamp()}",
-        f"identity {station.identity}",
+        *_head(station),
         f"firmware {station.firmware}",
         f"registration {station.registration}",
         f"messages waiting {len(station.outbox)}",
@@ -268,6 +279,32 @@ def log_text(station: ChargePoint) -> bytes:
                 f"{connector.meter.register} Wh "
                 f"{connector.meter.temperature:.1f} C"
             )
+    return _text([*lines, "", *station.history.lines(since, until)])
+
+
+def log_text(station: ChargePoint, payload: Payload) -> bytes:
+    """
+    What happened to a charge point, or only what concerns security.
+
+    @param payload: of GetLog.
+    """
+    since, until = _period(
+        payload["log"], "oldestTimestamp", "latestTimestamp"
+    )
+    only_security = payload["logType"] == "SecurityLog"
+    lines = station.history.lines(since, until, only_security)
+    return _text([*_head(station), "", *lines])
+
+
+def _period(payload: Payload, *names: str) -> list[float | None]:
+    return [parse_time(payload.get(name)) for name in names]
+
+
+def _head(station: ChargePoint) -> list[str]:
+    return [f"time {station.stamp()}", f"identity {station.identity}"]
+
+
+def _text(lines: list[str]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -277,7 +314,13 @@ def send_diagnostics(
     report = _Report("diagnostics", "DiagnosticsStatusNotification")
     station.spawn(
         _upload(
-            station, report, payload["location"], name, payload, "UploadFailed"
+            station,
+            report,
+            lambda files: files.upload(
+                payload["location"], name, diagnostics_text(station, payload)
+            ),
+            payload,
+            "UploadFailed",
         )
     )
 
@@ -291,26 +334,27 @@ def send_log(station: ChargePoint, payload: Payload, name: str) -> None:
     _run(
         station,
         "log",
-        _upload(station, report, url, name, payload, "UploadFailure"),
+        _upload(
+            station,
+            report,
+            lambda files: files.upload(url, name, log_text(station, payload)),
+            payload,
+            "UploadFailure",
+        ),
     )
 
 
 async def _upload(
     station: ChargePoint,
     report: _Report,
-    url: str,
-    name: str,
+    attempt: Callable[[Files], Awaitable[None]],
     payload: Payload,
     failure: str,
 ) -> None:
     report.tell(station, "Uploading")
     files = station.files or HTTPFiles()
     try:
-        await _again_and_again(
-            station,
-            payload,
-            lambda: files.upload(url, name, log_text(station)),
-        )
+        await _again_and_again(station, payload, lambda: attempt(files))
     except OCPPError as e:
         station.log.info("{station}: {error}", station=station, error=e)
         report.tell(station, failure)
@@ -322,9 +366,12 @@ async def _again_and_again(
     station: ChargePoint,
     payload: Payload,
     attempt: Callable[[], Awaitable[Any]],
+    paused: Callable[[], object] = lambda: None,
 ) -> Any:
     """
     Try as often as the C{retries} of a payload say.
+
+    @param paused: called before each wait.
     """
     retries = min(max(payload.get("retries", 0), 0), 100)
     for left in range(retries, -1, -1):
@@ -333,6 +380,7 @@ async def _again_and_again(
         except OCPPError:
             if not left:
                 raise
+        paused()
         await pause(station, payload.get("retryInterval", 10))
     return None
 
@@ -376,15 +424,11 @@ async def _update(
     install_at: float | None = None,
 ) -> None:
     if when is not None and when > station.now:
-        if report.request_id is not None:
+        if report.is_signed:
             report.tell(station, "DownloadScheduled")
         await pause(station, when - station.now)
-    report.tell(station, "Downloading")
-    files = station.files or HTTPFiles()
     try:
-        body = await _again_and_again(
-            station, payload, lambda: files.download(url)
-        )
+        body = await _download(station, report, url, payload)
     except OCPPError as e:
         station.log.info("{station}: {error}", station=station, error=e)
         report.tell(station, "DownloadFailed")
@@ -398,6 +442,26 @@ async def _update(
     await _install(station, report, url, body)
 
 
+async def _download(
+    station: ChargePoint, report: _Report, url: str, payload: Payload
+) -> bytes:
+    """
+    @raise OCPPError: it cannot be had.
+    """
+    files = station.files or HTTPFiles()
+
+    async def attempt() -> bytes:
+        report.tell(station, "Downloading")
+        return await files.download(url)
+
+    def paused() -> None:
+        if report.is_signed:
+            report.tell(station, "DownloadPaused")
+
+    body: bytes = await _again_and_again(station, payload, attempt, paused)
+    return body
+
+
 async def _verified(
     station: ChargePoint,
     report: _Report,
@@ -407,7 +471,7 @@ async def _verified(
     """
     Whether a firmware is what its signature says.
     """
-    if report.request_id is None:
+    if not report.is_signed:
         return True
     if not genuine(body):
         report.tell(station, "InvalidSignature")
@@ -415,6 +479,20 @@ async def _verified(
         return False
     report.tell(station, "SignatureVerified")
     return True
+
+
+def _failure(
+    station: ChargePoint, report: _Report, firmware: Firmware
+) -> str | None:
+    """
+    Why firmware cannot be used, as a status.
+    """
+    model = station.keys["ChargePointModel"]
+    if not firmware.is_whole and report.is_signed:
+        return "InstallVerificationFailed"
+    if not (firmware.content and firmware.is_whole and firmware.is_for(model)):
+        return "InstallationFailed"
+    return None
 
 
 async def _install(
@@ -426,36 +504,26 @@ async def _install(
     while any(c.transaction for c in station.connectors.values()):
         await pause(station, INSTALLATION)
     report.tell(station, "Installing")
-    if not body:
-        report.tell(station, "InstallationFailed")
-        return
     await pause(station, INSTALLATION)
-    station.firmware = version_of(url, body)
+    firmware = Firmware.read(body)
+    failure = _failure(station, report, firmware)
+    if failure is not None:
+        report.tell(station, failure)
+        return
+    station.firmware = firmware.version(url)
     station.keys.put("ChargePointSoftwareVersion", station.firmware)
     station.note_security("FirmwareUpdated", station.firmware)
-    if report.request_id is None:
-        report.tell(station, "Installed")
-    else:
-        report.tell(station, "InstallRebooting")
+    report.tell(
+        station, "InstallRebooting" if report.is_signed else "Installed"
+    )
     # The reboot would cut it off.
     await station.settled()
     await pause(station, 1.0)
     station.reboot()
-    if report.request_id is not None:
+    if report.is_signed:
         while station.is_rebooting and not station.leaving:
             await pause(station, 1.0)
         report.tell(station, "Installed")
-
-
-def version_of(url: str, body: bytes) -> str:
-    """
-    How a firmware is called: as its file is, or by its hash.
-
-    >>> version_of("http://localhost/fw/ocpp-2.1.bin?x=1", b"")
-    'ocpp-2.1.bin'
-    """
-    name = urlsplit(url).path.rpartition("/")[2]
-    return name[:50] or hashlib.sha256(body).hexdigest()[:12]
 
 
 def fetch_signed_firmware(

@@ -11,7 +11,6 @@ OCPP-J: an emulated station's connection to a central system.
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
 from copy import copy
@@ -48,6 +47,7 @@ from ..errors import BadConfig
 from ..ocpp.versions import Version
 from ..peer import Peer, Witness
 from .chargepoint import ChargePoint
+from .credentials import headers_of
 from .findings import Ear
 from .security import safe_of
 from .station import Line
@@ -333,9 +333,7 @@ class Lines:
         reactor: Any,
         backoff: Backoff = Backoff(),
         timeout: float = 30.0,
-        witness: Callable[[ChargePoint], Witness] = lambda station: Ear(
-            station.findings
-        ),
+        witness: Callable[[ChargePoint], Witness] = Ear,
     ) -> None:
         self.reactor = reactor
         self.backoff = backoff
@@ -409,7 +407,8 @@ class Connection:
     breaks.
 
     @ivar wanted: whether there should be a connection.
-    @ivar attempts: how many attempts have failed, one after another.
+    @ivar attempts: how many attempts have failed since the last accepted
+        boot: one that only opened a connection was none that went well.
     """
 
     log = Logger()
@@ -474,6 +473,9 @@ class Connection:
         self._cancel()
         if self._protocol is not None:
             self._protocol.transport.abortConnection()
+
+    def accepted(self) -> None:
+        self.attempts = 0
 
     def ping(self) -> None:
         if self._protocol is not None:
@@ -542,6 +544,7 @@ class Connection:
         jitter = self.station.random.random()
         delay = self._lines.backoff.delay(self.attempts, jitter)
         self.attempts += 1
+        self.station.failed_to_connect(self.attempts)
         self._try_after(delay)
 
     def _try_after(self, delay: float) -> None:
@@ -568,23 +571,15 @@ class Connection:
             host=url.hostname,
             port=url.port or (443 if url.scheme == "wss" else 80),
             resource=f"{url.path}/{identity}",
-            headers=self._credentials(),
+            headers=headers_of(self.station),
             useragent="ocpp-cp",
             protocols=self.subprotocols,
         )
-
-    def _credentials(self) -> dict[str, str]:
-        key = self.station.keys.get("AuthorizationKey")
-        if not key:
-            return {}
-        basic = b64encode(f"{self.station.identity}:{key}".encode())
-        return {"Authorization": f"Basic {basic.decode()}"}
 
     # The conversation
 
     def opened(self, protocol: ChargePointProtocol) -> Peer:
         self._protocol = protocol
-        self.attempts = 0
         peer = self.peer = Peer(
             send=self._sender(protocol),
             answer=self.station.answer,

@@ -5,13 +5,13 @@ over wires in memory.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.test import iosim
-from twisted.web.resource import Resource
 from twisted.web.server import Site
 from zope.interface import implementer
 
@@ -88,10 +88,13 @@ class Backend:
 
 @implementer(IStreamClientEndpoint)
 class _Endpoint:
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, refuses: bool) -> None:
         self._server = server
+        self._refuses = refuses
 
     def connect(self, factory: Any) -> Deferred[Any]:
+        if self._refuses:
+            return fail(ConnectionRefusedError())
         client = factory.buildProtocol(None)
         self._server.accept(client)
         return succeed(client)
@@ -100,15 +103,20 @@ class _Endpoint:
 class MemoryLines(Lines):
     """
     Lines that lead to a server in memory.
+
+    @ivar refuse: whether a URL is refused.
+    @ivar tried: when a connection was tried.
     """
 
     def __init__(self, server: Server, **options: Any) -> None:
         super().__init__(server.clock, **options)
         self.server = server
-        self.refuse = False
+        self.refuse: Callable[[str], bool] = lambda url: False
+        self.tried: list[float] = []
 
     def endpoint(self, station: Any) -> Any:
-        return _Endpoint(self.server)
+        self.tried.append(self.server.clock.seconds())
+        return _Endpoint(self.server, self.refuse(station.url))
 
 
 class Server:
@@ -121,9 +129,7 @@ class Server:
         self.router.use(self.backend)  # type: ignore[arg-type]
         stations = StationFactory(self.router, self.clock)
         stations.ping_interval = 0.0
-        self._site = Site(
-            Root(StationResource(stations), Resource()), reactor=self.clock
-        )
+        self._site = Site(Root(StationResource(stations)), reactor=self.clock)
         self.pumps: list[Any] = []
 
     def lines(self, **options: Any) -> MemoryLines:

@@ -4,6 +4,7 @@ C{ocpp-cp}, as a process of its own, at central systems that are none of ours.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from twisted.internet.testing import MemoryReactorClock
 
+from ocpp_tw.emulator import cli
 from ocpp_tw.emulator.scenario import shipped
 
 
@@ -198,10 +201,31 @@ def test_interrupted(ports: tuple[str, str], tmp_path: Path) -> None:
     assert done.stderr == "ocpp-cp: stopped before the end\n"
 
 
-def test_mistakes() -> None:
+def test_mistake() -> None:
+    """
+    What makes no sense ends the process with 1, and nothing is on stdout.
+    """
+    done = ocpp_cp("run", "--url", "ftp://localhost")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+class Reactor(MemoryReactorClock):
+    """
+    Runs what is to run at once, and no longer.
+    """
+
+    def run(self, installSignalHandlers: bool = True) -> None:
+        super().run()
+
+
+def test_mistakes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
     What makes no sense is said in one line, and the exit status is 1.
     """
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     for arguments, words in (
         (["run", "--url", "ftp://localhost"], "not ws:// or wss://"),
         (["run", "--version", "1.5"], "none of 1.6, which"),
@@ -216,7 +240,8 @@ def test_mistakes() -> None:
         (["run", "--wire", "storm=inf"], "is not 0 to"),
         (["scenario", "nowhere"], "nowhere"),
     ):
-        done = ocpp_cp(*arguments)
-        assert done.returncode == 1, done.stdout + done.stderr
-        assert words in done.stderr
-        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+        options = cli.command_line().parse_args(arguments)
+        assert cli.react(options, Reactor()) == 1, arguments
+        told = capsys.readouterr().err
+        assert words in told
+        assert len(told.strip().splitlines()) == 1, told

@@ -92,6 +92,20 @@ class ControlTests(SynchronousTestCase):
         ):
             self.refused(BadRequest, action="send", **body)
 
+    def test_findings(self) -> None:
+        """
+        What the central system does wrong is told, the most frequent first,
+        and not without end.
+        """
+        self.assertEqual(self.control.get("CP1")["findings"], [])
+        findings = self.emulator.stations["CP1"].station.findings
+        for n in range(100):
+            findings.note("Heartbeat.conf", f"deviation {n}")
+        findings.note("Heartbeat.conf", "deviation 50")
+        told = self.control.get("CP1")["findings"]
+        self.assertEqual(told[0], "2 x Heartbeat.conf: deviation 50")
+        self.assertEqual(len(told), 20)
+
     def play(self, **body: Any) -> Any:
         body["action"] = "scenario"
         work = Deferred.fromCoroutine(self.control.act("CP1", body))

@@ -10,6 +10,7 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from shutil import copy
 from typing import Any
 from unittest import TestCase
 from urllib.request import Request, urlopen
@@ -243,6 +244,48 @@ class TLSTests(TestCase):
         )
         self.assertEqual(shown.returncode, 0, shown.stdout + shown.stderr)
         self.assertEqual(self.boot(*ca).returncode, 1)
+
+    def test_raised_profile(self) -> None:
+        """
+        A station is told where its central system is, and then to use TLS:
+        that is how it comes there.
+        """
+        self.listen()
+        plain = server(
+            self,
+            CS_PROCESS_CHARGEPOINT_ENABLE="yes",
+            CS_PROCESS_CHARGEPOINT_PATH="cp",
+        )
+        url = f"ws://localhost:{plain.port}/ocpp"
+        cp = plain.folder / "cp"
+        cp.mkdir()
+        key = bytes(range(20)).hex()
+        source = described("A", CentralSystemURL=url, AuthorizationKey=key)
+        write(cp, "A", source)
+        copy(self.file("ca.pem"), cp / "A" / "ca.pem")
+        plain.start()
+
+        def is_at(url: str) -> bool:
+            station = plain.http("GET", "/api/v1/emulators/A")[1]
+            return (station["url"], station["registration"]) == (
+                url,
+                "Accepted",
+            )
+
+        def change(key: str, value: str) -> Any:
+            payload = {"key": key, "value": value}
+            return plain.command("A", "ChangeConfiguration", payload)[1]
+
+        plain.until(lambda: is_at(url), "A is there")
+        other = f"localhost:{self.server.port}/ocpp"
+        self.assertEqual(
+            change("CentralSystemURL", f"ws://{other}"),
+            {"status": "RebootRequired"},
+        )
+        self.assertEqual(
+            change("SecurityProfile", "2"), {"status": "Accepted"}
+        )
+        plain.until(lambda: is_at(f"wss://{other}"), "A speaks TLS")
 
     def test_certificate_chain(self) -> None:
         """

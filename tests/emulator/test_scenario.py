@@ -264,7 +264,7 @@ steps:
             ("steps:\n  - {", 2),
             ("title: a\nsteps: [*x]", 2),
             ("steps: &x [connect]\ntitle: *x", 2),
-            ("[" * 5000, 1),
+            ("[" * 1000, 1),
             ("", 1),
             ("steps: \x00", 1),
         ):

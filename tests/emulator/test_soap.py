@@ -5,6 +5,8 @@ at a central system of its own.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from subprocess import CompletedProcess
 from typing import Any
 from unittest import TestCase
 
@@ -372,12 +374,17 @@ class ProcessTests(TestCase):
             "  with: {status: Accepted}\n- answered: StopTransaction\n"
         )
         url = f"http://127.0.0.1:{central.port}"
-        for version in ("1.2", "1.5", "1.6"):
-            done = ocpp_cp(
+
+        def run(version: str) -> CompletedProcess[str]:
+            return ocpp_cp(
                 *["scenario", str(file), "--identity", f"S{version}"],
                 *["--url", f"{url}/Ocpp", "--version", version],
                 *["--api", url],
             )
+
+        with ThreadPoolExecutor() as together:
+            ran = list(together.map(run, ("1.2", "1.5", "1.6")))
+        for done in ran:
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         told = {t["identity"]: t for t in central.items("transactions")}
         self.assertEqual(set(told), {"S1.2", "S1.5", "S1.6"})

@@ -7,9 +7,10 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from ocpp_tw.emulator.findings import Findings
 from ocpp_tw.emulator.tally import Tally, Watch
 from ocpp_tw.ocpp.messages import Call
+
+from .world import World
 
 
 CALL = Call("1", "Heartbeat", {})
@@ -18,11 +19,11 @@ CALL = Call("1", "Heartbeat", {})
 class TallyTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.findings = Findings()
+        self.station = World().station
         self.tally = Tally(self.clock.seconds, timeout=30)
 
     def ask(self, seconds: float, reply: bytes | None) -> None:
-        watch = Watch(self.tally, self.findings)
+        watch = Watch(self.tally, self.station)
         watch.asked(CALL, b"")
         self.clock.advance(seconds)
         watch.was_answered(CALL, b"", reply)

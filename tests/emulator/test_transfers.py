@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from cryptography import x509
@@ -20,9 +21,12 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from ocpp_tw.emulator.clock import iso
+from ocpp_tw.emulator.history import History
 from ocpp_tw.emulator.security import hash_data
 from ocpp_tw.emulator.transfers import HTTPFiles, TransferFailed
 from ocpp_tw.errors import CallFailed, ErrorCode
+from ocpp_tw.ocpp.schemas import official
+from ocpp_tw.ocpp.versions import Version
 
 from .world import NEW_YEAR, World, booted, charging
 
@@ -81,6 +85,84 @@ class DiagnosticsTests(SynchronousTestCase):
         self.assertEqual(
             told(self.world, "DiagnosticsStatusNotification"),
             ["Uploading", "Uploaded"],
+        )
+
+    def uploaded(self) -> list[str]:
+        """
+        The lines of the last upload, without those of its head.
+        """
+        text = self.files.uploaded[-1][2].decode()
+        return text.partition("\n\n")[2].splitlines()
+
+    def log(self, kind: str, **period: str) -> list[str]:
+        where = {"remoteLocation": "http://localhost/log", **period}
+        self.world.call("GetLog", logType=kind, requestId=8, log=where)
+        return self.uploaded()
+
+    def test_tells_what_happened(self) -> None:
+        """
+        Connections, messages with their ids, and statuses are in it, each
+        with its time.
+        """
+        self.world.pass_time(60)
+        self.world.disconnect()
+        self.world.connect()
+        self.world.pass_time(60)
+        self.world.station.plug(1)
+        self.ask()
+        lines = self.uploaded()
+        for time, what in (
+            (0, "connected"),
+            (0, "registration Accepted"),
+            (60, "disconnected"),
+            (60, "connected"),
+            (120, "connector 1 Preparing NoError"),
+        ):
+            self.assertIn(f"{iso(NEW_YEAR + time)} {what}", lines)
+        asked = [line.split()[1:] for line in lines if "Boot" in line]
+        by_id: dict[str, set[str]] = {}
+        for arrow, _, unique_id in asked:
+            by_id.setdefault(unique_id, set()).add(arrow)
+        self.assertEqual(list(by_id.values()), [{"->", "<-"}] * 2)
+        called = [line.split()[1] for line in lines if " GetDiag" in line]
+        self.assertEqual(called, ["<-", "->"])
+
+    def test_period(self) -> None:
+        """
+        Only what happened in the time that was asked for is in it.
+        """
+        for _ in range(3):
+            self.world.pass_time(100)
+            self.world.station.note(f"tick {iso(self.world.clock.seconds())}")
+        since, until = iso(NEW_YEAR + 150), iso(NEW_YEAR + 200)
+        self.ask(startTime=since, stopTime=until)
+        expected = [f"{until} tick {until}"]
+        self.assertEqual(self.uploaded(), expected)
+        period = {"oldestTimestamp": since, "latestTimestamp": until}
+        self.assertEqual(self.log("DiagnosticsLog", **period), expected)
+        self.assertEqual(
+            len([x for x in self.log("DiagnosticsLog") if " tick " in x]), 3
+        )
+
+    def test_security_log(self) -> None:
+        """
+        A log of security has what concerns security, of its time, and
+        nothing else, also where there is no security profile.
+        """
+        self.world.station.note_security("TamperDetectionActivated", "open")
+        self.world.pass_time(10)
+        self.world.station.note_security("MemoryExhaustion")
+        self.world.station.note("something else")
+        first, second = (
+            f"{iso(NEW_YEAR)} security TamperDetectionActivated open",
+            f"{iso(NEW_YEAR + 10)} security MemoryExhaustion",
+        )
+        [booted, *lines] = self.log("SecurityLog")
+        self.assertIn("StartupOfTheDevice", booted)
+        self.assertEqual(lines, [first, second])
+        since = iso(NEW_YEAR + 5)
+        self.assertEqual(
+            self.log("SecurityLog", oldestTimestamp=since), [second]
         )
 
     def test_retries(self) -> None:
@@ -230,6 +312,122 @@ class FirmwareTests(SynchronousTestCase):
             told(world, "FirmwareStatusNotification"),
             ["Downloading", "DownloadFailed"],
         )
+
+    def statuses(
+        self, body: bytes, signature: bytes | None = None, **more: Any
+    ) -> list[str]:
+        """
+        What is told of firmware, with a signature.
+
+        @param more: of the request.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        files = FakeFiles(body)
+        files.failures = more.pop("failures", 0)
+        genuine = key.sign(body, ec.ECDSA(hashes.SHA256()))
+        firmware = self.signed(signature or genuine, pem(certificate(key)))
+        firmware.update(more.pop("firmware", {}))
+        world = booted(files=files)
+        world.call(
+            "SignedUpdateFirmware", requestId=3, firmware=firmware, **more
+        )
+        world.pass_time(300)
+        trigger = "ExtendedTriggerMessage"
+        world.call(trigger, requestedMessage="FirmwareStatusNotification")
+        return told(world, "SignedFirmwareStatusNotification")
+
+    def test_every_status(self) -> None:
+        """
+        Each status of signed firmware is there for a tester: by what the
+        file or the request is.
+        """
+        digest = sha256(b"x").hexdigest()
+        later = iso(NEW_YEAR + 50)
+        fetched = ["Downloading", "Downloaded", "SignatureVerified"]
+        done = ["Installing", "InstallRebooting", "Installed", "Idle"]
+        seen = set()
+        for body, more, expected in (
+            (f"sha256: {digest}\n\nx".encode(), {}, [*fetched, *done]),
+            (
+                f"sha256: {digest}\n\ny".encode(),
+                {},
+                [*fetched, "Installing", "InstallVerificationFailed", "Idle"],
+            ),
+            (
+                b"model: Another\nversion: 2.0\n\nx",
+                {},
+                [*fetched, "Installing", "InstallationFailed", "Idle"],
+            ),
+            (
+                b"",
+                {},
+                [*fetched, "Installing", "InstallationFailed", "Idle"],
+            ),
+            (
+                b"x",
+                {"signature": b"x"},
+                ["Downloading", "Downloaded", "InvalidSignature", "Idle"],
+            ),
+            (
+                b"x",
+                {"failures": 1, "retries": 1},
+                ["Downloading", "DownloadPaused", *fetched, *done],
+            ),
+            (
+                b"x",
+                {"failures": 2, "retries": 1},
+                [
+                    *("Downloading", "DownloadPaused", "Downloading"),
+                    *("DownloadFailed", "Idle"),
+                ],
+            ),
+            (
+                b"x",
+                {"firmware": {"retrieveDateTime": later}},
+                ["DownloadScheduled", *fetched, *done],
+            ),
+            (
+                b"x",
+                {"firmware": {"installDateTime": later}},
+                [*fetched, "InstallScheduled", *done],
+            ),
+        ):
+            statuses = self.statuses(body, **more)
+            self.assertEqual(statuses, expected)
+            seen.update(statuses)
+        schema = official(
+            Version.V16, "SignedFirmwareStatusNotification", "Request"
+        )
+        words = schema["definitions"]["FirmwareStatusEnumType"]["enum"]
+        self.assertEqual(seen, set(words))
+
+    def test_every_status_without_a_signature(self) -> None:
+        """
+        The same for firmware without a signature, of which less is told.
+        """
+        seen = set()
+        for body, failures, end in (
+            (b"model: Virtual\nversion: 2.1\n\nx", 1, "Installed"),
+            (b"model: Another\n\nx", 0, "InstallationFailed"),
+            (b"sha256: 00\n\nx", 0, "InstallationFailed"),
+            (b"x", 2, "DownloadFailed"),
+        ):
+            files = FakeFiles(body)
+            files.failures = failures
+            world = booted(files=files)
+            self.update(world, retries=1)
+            world.pass_time(100)
+            statuses = told(world, "FirmwareStatusNotification")
+            self.assertEqual(statuses[-1], end)
+            world.call(
+                "TriggerMessage", requestedMessage="FirmwareStatusNotification"
+            )
+            seen.update(told(world, "FirmwareStatusNotification"))
+            if end == "Installed":
+                [boot] = world.payloads("BootNotification")
+                self.assertEqual(boot["firmwareVersion"], "2.1")
+        schema = official(Version.V16, "FirmwareStatusNotification", "Request")
+        self.assertEqual(seen, set(schema["properties"]["status"]["enum"]))
 
     def signed(self, signature: bytes, certificate: str) -> dict[str, Any]:
         return {
@@ -498,6 +696,54 @@ class CertificateTests(SynchronousTestCase):
         )
         world.pass_time(2)
         self.assertEqual(world.line, ["again"])
+
+
+class HistoryTests(SynchronousTestCase):
+    """
+    What a station remembers for its logs.
+    """
+
+    def test_bounded(self) -> None:
+        """
+        However much happens, the latest is remembered, in little room; and
+        what concerns security is not pushed out by the rest.
+        """
+        history = History(limit=1000)
+        history.note(iso(0), "security x", is_security=True)
+        for n in range(1000):
+            history.note(iso(n), f"line {n}")
+            self.assertLess(sum(map(len, history.lines())), 1000)
+        lines = history.lines()
+        self.assertEqual(lines[-1], f"{iso(999)} line 999")
+        self.assertGreater(len(lines), 10)
+        self.assertEqual(
+            history.lines(only_security=True), [f"{iso(0)} security x"]
+        )
+
+    def test_one_line_each(self) -> None:
+        """
+        What the other side sends makes neither two lines, nor a long one.
+        """
+        history = History()
+        history.note(iso(0), "a\r\nb\u2028c\x85d" + "e" * 1000)
+        [line] = history.lines()
+        self.assertLess(len(line), 400)
+        self.assertIn("a b c d", line)
+
+    def test_any_period(self) -> None:
+        """
+        A period at the ends of time is one.
+        """
+        history = History()
+        history.note(iso(5), "x")
+        for since, until, count in (
+            (None, None, 1),
+            (-1e12, 1e15, 1),
+            (5, 5, 1),
+            (6, None, 0),
+            (None, -1e12, 0),
+        ):
+            self.assertEqual(len(history.lines(since, until)), count)
 
 
 class _Depot:

@@ -4,6 +4,8 @@ Emulated stations at a central system of ours, over WebSockets in memory.
 
 from __future__ import annotations
 
+from base64 import b64decode
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from ocpp_tw.emulator import memory
 from ocpp_tw.emulator.chargepoint import ChargePoint
 from ocpp_tw.emulator.clock import FastClock
 from ocpp_tw.emulator.config import ConnectorConfig, StationConfig
@@ -98,6 +101,34 @@ class StationTests(AtServer):
             "Basic Q1AgMTowMTIzNDU2Nzg5YWJjZGVm",
         )
 
+    def test_hexadecimal_credentials(self) -> None:
+        """
+        40 hexadecimal digits are sent as the 20 octets that they mean;
+        anything else is sent as text.
+        """
+        octets = bytes(range(0xEC, 0x100))
+        for key, password in (
+            (octets.hex(), octets),
+            (octets.hex().upper(), octets),
+            (octets.hex()[:38], octets.hex()[:38].encode()),
+            ("x" * 40, b"x" * 40),
+            ("0123456789abcdefé", "0123456789abcdefé".encode()),
+        ):
+            _, connection = self.come(AuthorizationKey=key)
+            sent = connection.request().headers["Authorization"]
+            self.assertEqual(
+                b64decode(sent.removeprefix("Basic ")), b"CP 1:" + password
+            )
+
+    def test_no_credentials(self) -> None:
+        """
+        With security profile 3, the certificate says who it is.
+        """
+        _, connection = self.come(
+            AuthorizationKey="0123456789abcdef", SecurityProfile="3"
+        )
+        self.assertEqual(connection.request().headers, {})
+
     def test_identity_is_quoted(self) -> None:
         """
         An identity may have any character.
@@ -110,11 +141,40 @@ class StationTests(AtServer):
         A line that breaks is tried again, and the station boots again.
         """
         station, _ = self.come()
-        for link in self.server.router.stations():
-            link.close(1012, "restart")
+        self.hang_up()
         self.server.pass_time(10)
         self.assertTrue(station.is_online)
         self.assertEqual(self.backend.actions().count("BootNotification"), 2)
+
+    def test_backs_off_until_it_is_accepted(self) -> None:
+        """
+        Where connections are taken and closed, it waits longer and longer;
+        an accepted boot ends that.
+        """
+        station, _ = self.come()
+        welcome = self.backend.station_connected
+        self.backend.station_connected = (  # type: ignore[method-assign]
+            lambda link: link.close(1012, "busy")
+        )
+        self.hang_up()
+        self.server.pass_time(30, step=0.1)
+        pauses = [b - a for a, b in pairwise(self.lines.tried)]
+        self.assertGreater(len(pauses), 4)
+        self.assertGreaterEqual(min(pauses[3:]), 2)
+        self.backend.station_connected = (  # type: ignore[method-assign]
+            welcome
+        )
+        self.server.pass_time(6)
+        self.assertTrue(station.is_online)
+        self.hang_up()
+        before = self.server.clock.seconds()
+        self.server.pass_time(2, step=0.1)
+        self.assertLess(self.lines.tried[-1] - before, 1.6)
+
+    def hang_up(self) -> None:
+        for link in self.server.router.stations():
+            link.close(1012, "restart")
+        self.server.pass_time()
 
     def test_soft_reset(self) -> None:
         """
@@ -196,6 +256,118 @@ class StationTests(AtServer):
         lines = station.findings.lines()
         self.assertEqual(len(lines), 2)
         self.assertIn("nobody waits for this answer", lines[1])
+
+
+class ProfileTests(AtServer):
+    """
+    Security profiles that are raised.
+    """
+
+    def raised(self, profile: str, refuse: str) -> tuple[Any, Any]:
+        """
+        A station at profile 1 that is told to have another one.
+
+        @param refuse: which URLs lead nowhere.
+        """
+        station, _ = self.come(
+            SecurityProfile="1", AuthorizationKey="0123456789abcdef"
+        )
+        self.lines.refuse = lambda url: url.startswith(refuse)
+        root = certificate(ec.generate_private_key(ec.SECP256R1()))
+        self.server.call(
+            "CP 1",
+            "InstallCertificate",
+            certificateType="CentralSystemRootCertificate",
+            certificate=pem(root),
+        )
+        answer = self.server.call(
+            "CP 1",
+            "ChangeConfiguration",
+            key="SecurityProfile",
+            value=profile,
+        )
+        return station, answer["status"]
+
+    def test_raised(self) -> None:
+        """
+        It connects with TLS, whatever its URL says, and stays there.
+        """
+        station, status = self.raised("2", refuse="ws:")
+        self.server.pass_time(10)
+        self.assertEqual(status, "Accepted")
+        self.assertTrue(station.is_online)
+        self.assertEqual(station.url, "wss://localhost:9220/ocpp")
+        self.lines.refuse = lambda url: True
+        for link in self.server.router.stations():
+            link.close(1012, "restart")
+        self.server.pass_time(60)
+        self.assertEqual(station.url, "wss://localhost:9220/ocpp")
+
+    def test_falls_back(self) -> None:
+        """
+        Where that leads nowhere, it goes back to the profile it had, and
+        tells of it.
+        """
+        station, status = self.raised("2", refuse="wss:")
+        self.server.pass_time(4)
+        self.assertFalse(station.is_online)
+        self.server.pass_time(20)
+        self.assertEqual(status, "Accepted")
+        self.assertTrue(station.is_online)
+        self.assertEqual(
+            (station.url, station.keys["SecurityProfile"]), (URL, "1")
+        )
+        told = [
+            payload.get("techInfo")
+            for _, action, payload in self.backend.calls
+            if action == "SecurityEventNotification"
+        ]
+        self.assertIn("no connection: back to security profile 1", told)
+
+    def test_falls_back_after_a_power_cut(self) -> None:
+        """
+        What it goes back to is not forgotten when the power fails.
+        """
+        station, _ = self.raised("2", refuse="wss:")
+        self.server.pass_time(2)
+        kept = orjson.loads(orjson.dumps(memory.of(station)))
+        again = ChargePoint(
+            station.config, self.server.clock, state=_Kept(kept)
+        )
+        self.assertEqual(again.url, "wss://localhost:9220/ocpp")
+        for attempts in (1, 2, 3):
+            again.failed_to_connect(attempts)
+        self.assertEqual(again.url, URL)
+
+    def test_needs(self) -> None:
+        """
+        A profile is rejected where something for it is missing, and one that
+        is lower always is.
+        """
+        station, status = self.raised("3", refuse="wss:")
+        self.assertEqual(status, "Rejected")
+        for value in ("0", "4", ""):
+            answer = self.server.call(
+                "CP 1",
+                "ChangeConfiguration",
+                key="SecurityProfile",
+                value=value,
+            )
+            self.assertEqual(answer["status"], "Rejected")
+        self.assertEqual(station.url, URL)
+
+
+class _Kept(State):
+    """
+    A state that is there already.
+    """
+
+    def __init__(self, kept: dict[str, Any]) -> None:
+        super().__init__()
+        self._kept = kept
+
+    def load(self) -> dict[str, Any]:
+        return self._kept
 
 
 class FaultTests(AtServer):

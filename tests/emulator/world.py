@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 from ocpp_tw.emulator.chargepoint import ChargePoint
 from ocpp_tw.emulator.clock import iso
 from ocpp_tw.emulator.config import ConnectorConfig, StationConfig
+from ocpp_tw.emulator.findings import Ear
 from ocpp_tw.emulator.keys import Given
 from ocpp_tw.errors import CallFailed
 from ocpp_tw.ocpp.messages import Call
@@ -120,13 +121,21 @@ class World:
         self.line.append("cut")
         self.disconnect()
 
+    def accepted(self) -> None:
+        pass
+
     def ping(self) -> None:
         self.line.append("ping")
 
     def connect(self) -> None:
         wire = self.wire = Wire()
         mine = Peer(wire.sender(0), self._answer, self.clock)
-        theirs = Peer(wire.sender(1), self._checked_answer, self.clock)
+        theirs = Peer(
+            wire.sender(1),
+            self._checked_answer,
+            self.clock,
+            witness=Ear(self.station),
+        )
         wire.ends = [mine, theirs]
         self.station.connected(theirs)
 

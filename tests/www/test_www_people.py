@@ -221,6 +221,7 @@ class EmulatorTests(World, SynchronousTestCase):
         self.outcome("wireFault malformed done")
         self.browser.press("Plug in")
         self.browser.until_read("no message of OCPP", ".log")
+        self.browser.until_read("1 x StatusNotification", ".findings")
 
     def test_scenario(self) -> None:
         """

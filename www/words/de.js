@@ -377,6 +377,7 @@ export default {
   "What it may draw": "Was sie ziehen darf",
   "What it says": "Was sie sagt",
   "what its BootNotification is answered with": "womit ihre BootNotification beantwortet wird",
+  "What the central system does that the standard does not allow": "Was das Zentralsystem tut, und der Standard nicht erlaubt",
   "What was done": "Was getan wurde",
   "What was given": "Was angegeben wurde",
   "When": "Wann",

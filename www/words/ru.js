@@ -377,6 +377,7 @@ export default {
   "What it may draw": "Сколько ей можно потреблять",
   "What it says": "Что она говорит",
   "what its BootNotification is answered with": "ответ на её BootNotification",
+  "What the central system does that the standard does not allow": "Что центральная система делает вопреки стандарту",
   "What was done": "Что было сделано",
   "What was given": "Что задано",
   "When": "Когда",

@@ -162,7 +162,7 @@ _EMULATED: dict[str, Schema] = {
 ACTS = (
     *("plug", "unplug", "presentTag", "suspend", "resume", "fault"),
     *("recover", "reset", "cutPower", "restorePower", "dropConnection"),
-    *("wireFault", "scenario"),
+    *("wireFault", "send", "scenario"),
 )
 
 #: What bodies look like, by the name of what they are about.
@@ -380,6 +380,11 @@ SHAPES: Mapping[str, Schema] = {
         powered=FLAG,
         queued=WHOLE,
         firmwareVersion=TEXT,
+        findings={
+            **array(TEXT),
+            "description": "What its central system did that the standard "
+            "does not allow: the most frequent first, at most 20.",
+        },
         connectors=array(
             shape(
                 connectorId=WHOLE,

@@ -13,7 +13,13 @@ export function stateNow(now) {
     h("p", stateOf(now), " ", now.powered ? null : badge(t("no power"), "bad"), " ", stationLink(now.identity),
       now.queued ? ` · ${t("{n} messages wait", { n: now.queued })}` : null),
     h("div.connectors", now.connectors.map(connectorNow)),
+    now.findings.length ? findingsOf(now) : null,
   ];
+}
+
+function findingsOf({ findings }) {
+  return [h("p", t("What the central system does that the standard does not allow")),
+    h("ul.findings", findings.map((one) => h("li", one)))];
 }
 
 function connectorNow({ connectorId, status, errorCode, plugged, power, energy, soc, transactionId, idTag }) {
