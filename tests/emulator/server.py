@@ -11,7 +11,6 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.test import iosim
-from twisted.web.resource import Resource
 from twisted.web.server import Site
 from zope.interface import implementer
 
@@ -121,9 +120,7 @@ class Server:
         self.router.use(self.backend)  # type: ignore[arg-type]
         stations = StationFactory(self.router, self.clock)
         stations.ping_interval = 0.0
-        self._site = Site(
-            Root(StationResource(stations), Resource()), reactor=self.clock
-        )
+        self._site = Site(Root(StationResource(stations)), reactor=self.clock)
         self.pumps: list[Any] = []
 
     def lines(self, **options: Any) -> MemoryLines:
