@@ -27,7 +27,7 @@ from ..errors import BadConfig
 from ..logs import Logs
 from ..service import BACKLOG, CentralSystem, Signals
 from ..system import Notifier, let_files_be_open
-from .wire import ALL, Message, Wire
+from .wire import ALL, ANY, EMULATOR, Address, Message, Wire
 from .worker import LISTEN, READ, WRITE, Role
 
 
@@ -48,6 +48,7 @@ class Child(ProcessProtocol):
 
     @ivar number: of the worker, the least that no other has: it is a label of
         figures; 0 for the emulator.
+    @ivar address: on the wire.
     @ivar slot: which socket it has.
     @ivar generation: which configuration.
     """
@@ -57,6 +58,7 @@ class Child(ProcessProtocol):
     ) -> None:
         self.master = master
         self.number = number
+        self.address: Address = number or EMULATOR
         self.slot = slot
         self.generation = generation
         self.is_ready = self.is_draining = False
@@ -229,19 +231,33 @@ class Master(MultiService):
             answer = {"what": "answer", "ask": message["ask"]}
             child.wire.say({**answer, "body": self.reload()})
             return
-        to = message["to"]
+        others = self._find(message["to"])
+        for other in others:
+            other.wire.say(message)
+        if not others and message["what"] != "answer" and "ask" in message:
+            answer = {"what": "answer", "ask": message["ask"]}
+            child.wire.say({**answer, "error": self._missing(message["to"])})
+
+    def _find(self, to: Address) -> list[Child]:
+        """
+        Those that a message is for.
+        """
         if to == ALL:
-            for other in self._ready_workers():
-                other.wire.say(message)
-            return
-        for other in self._ready_workers():
-            if other.number == to:
-                other.wire.say(message)
-                return
-        if message["what"] != "answer" and "ask" in message:
-            gone = ["StationNotConnected", "its worker has ended"]
-            answer = {"what": "answer", "ask": message["ask"], "error": gone}
-            child.wire.say(answer)
+            return self._ready_workers()
+        if to == ANY:
+            return [c for c in self._ready_workers() if not c.is_draining][:1]
+        return [c for c in self.children if c.is_ready and c.address == to]
+
+    def _missing(self, to: Address) -> list[str]:
+        """
+        Why nobody is found there, as an error on the wire.
+        """
+        if to != EMULATOR:
+            return ["StationNotConnected", "its worker has ended"]
+        if self.config.emulator.enable:
+            return ["BackendUnavailable", "the emulator has not started yet"]
+        how = "[process/ChargePoint] enable = yes begins the emulator"
+        return ["NotFound", f"no emulated stations run here; {how}"]
 
     def _workers(self) -> list[Child]:
         return [c for c in self.children if c.number]
@@ -290,7 +306,7 @@ class Master(MultiService):
                 why=reason.getErrorMessage(),
             )
         for other in self._ready_workers():
-            other.wire.say({"what": "bye", "from": child.number})
+            other.wire.say({"what": "bye", "from": child.address})
         if not child.is_draining and not self._keeps_none:
             self._again(child)
 

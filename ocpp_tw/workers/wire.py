@@ -11,7 +11,7 @@ be longer.
     {"what": "call", "to": 2, "from": 1, "ask": 7, "body": {...}}
     {"what": "answer", "to": 1, "ask": 7, "body": {...}}
 
-C{to} is the number of a worker, C{"all"}, or 0 for the master.
+C{to} is the number of a worker, or one of the words below.
 """
 
 from __future__ import annotations
@@ -30,8 +30,16 @@ Message = dict[str, Any]
 #: The number of the master.
 MASTER = 0
 
-#: For everybody, the sender included.
+#: For every worker, the sender included.
 ALL = "all"
+
+#: For whichever worker.
+ANY = "any"
+
+#: For the emulated stations.
+EMULATOR = "emulator"
+
+Address = int | str
 
 
 class Wire(Int32StringReceiver):
