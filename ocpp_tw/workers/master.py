@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any
 
 from attrs import evolve
+from twisted.application.internet import TimerService
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import ProcessExitedAlready
@@ -27,7 +28,8 @@ from ..errors import BadConfig
 from ..logs import Logs
 from ..service import BACKLOG, CentralSystem, Signals
 from ..system import Notifier, let_files_be_open
-from .wire import ALL, ANY, EMULATOR, Address, Message, Wire
+from .pipe import Pipe
+from .wire import ALL, ANY, EMULATOR, PING, Address, Message, Wire
 from .worker import LISTEN, READ, WRITE, Role
 
 
@@ -41,6 +43,10 @@ GENTLY = 40.0
 #: at most; who lived this long starts anew.
 SOON, SELDOM = 0.5, 30.0
 
+#: How often a child is asked whether it is well, in seconds; and how many
+#: questions it may leave unanswered.  They are counted, as a clock may jump.
+PULSE, MISSED = 10.0, 6
+
 
 class Child(ProcessProtocol):
     """
@@ -51,7 +57,13 @@ class Child(ProcessProtocol):
     @ivar address: on the wire.
     @ivar slot: which socket it has.
     @ivar generation: which configuration.
+    @ivar unanswered: how often it was asked whether it is well since it has
+        said anything.
     """
+
+    log = Logger()
+
+    _pipe: Pipe
 
     def __init__(
         self, master: Master, number: int, slot: int, generation: int
@@ -62,6 +74,7 @@ class Child(ProcessProtocol):
         self.slot = slot
         self.generation = generation
         self.is_ready = self.is_draining = False
+        self.unanswered = 0
         self.began = master.seconds()
         self.ended: Deferred[None] = Deferred()
         self.wire = Wire(self._heard)
@@ -70,28 +83,40 @@ class Child(ProcessProtocol):
         return f"worker {self.number}" if self.number else "the emulator"
 
     def connectionMade(self) -> None:
-        self.wire.makeConnection(self)
+        self._pipe = Pipe(self.transport, READ, self._overfull)
+        self.wire.makeConnection(self._pipe)
 
     def _heard(self, message: Message) -> None:
         self.master.heard(self, message)
 
-    # As the transport of the wire
+    # Whether it is well
 
-    disconnecting = False
+    def check(self) -> None:
+        """
+        Ask it, and end it if it hangs.
+        """
+        if self.unanswered >= MISSED:
+            self.kill(f"has answered nothing for {MISSED * PULSE:g} seconds")
+            return
+        self.unanswered += 1
+        self.wire.say(PING)
 
-    def write(self, data: bytes) -> None:
-        self.transport.writeToChild(READ, data)  # type: ignore[union-attr]
+    def _overfull(self) -> None:
+        self.kill("does not read what it is told")
 
-    def writeSequence(self, data: Any) -> None:
-        self.write(b"".join(data))
-
-    def loseConnection(self) -> None:
-        self.transport.closeChildFD(READ)  # type: ignore[union-attr]
+    def kill(self, why: str) -> None:
+        """
+        End it, so that it is started again.
+        """
+        self.log.error("{child} {why}: it is killed", child=self, why=why)
+        self._pipe.cut()
+        self.signal(signal.SIGKILL)
 
     # As a process
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         if childFD == WRITE:
+            self.unanswered = 0
             self.wire.dataReceived(data)
 
     def processEnded(self, reason: Failure) -> None:
@@ -148,6 +173,9 @@ class Master(MultiService):
         self._stopping = False
         self._keeps_none = False
         self._notifier = Notifier(os.environ, reactor)
+        pulse = TimerService(PULSE, self._check_all)
+        pulse.clock = reactor
+        pulse.setServiceParent(self)
         Signals(
             {
                 signal.SIGHUP: self.reload,
@@ -217,6 +245,11 @@ class Master(MultiService):
             env=_environment(),
             childFDs=fds,
         )
+
+    def _check_all(self) -> None:
+        for child in list(self.children):
+            if child.is_ready:
+                child.check()
 
     # What children tell
 

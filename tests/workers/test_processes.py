@@ -105,11 +105,10 @@ class Workers(SynchronousTestCase):
         """
         The processes that the master has.
         """
-        children = Path(f"/proc/{self.central.pid}/task")
-        if not children.exists():
+        try:
+            return children(self.central)
+        except FileNotFoundError:
             return []
-        found = children / str(self.central.pid) / "children"
-        return [int(pid) for pid in found.read_text().split()]
 
     def title(self, pid: int) -> str:
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -532,6 +531,45 @@ class Load:
         case.assertEqual(len(acknowledged), len(self._acknowledged))
 
 
+class HangingTests(SynchronousTestCase):
+    """
+    Children that hang without dying.
+    """
+
+    def test_stopped(self) -> None:
+        """
+        A worker that answers nothing is killed and started again, and so is
+        the emulator; all is well afterwards.
+        """
+        soon = (
+            "from ocpp_tw.workers import master\n"
+            "master.PULSE, master.MISSED = 0.5, 16\n"
+        )
+        central = server(
+            self,
+            soon,
+            CS_MAIN_WORKERS="2",
+            CS_PROCESS_CHARGEPOINT_ENABLE="yes",
+        )
+        self.addCleanup(central.kill)
+        central.start()
+        central.until_logged("is ready", 3)
+        [emulator] = emulators(central)
+        [worker, _] = sorted(set(children(central)) - {emulator})
+        for pid in (worker, emulator):
+            os.kill(pid, signal.SIGSTOP)
+        central.until_logged(
+            "has answered nothing for 8 seconds: it is kill", 2
+        )
+        central.until_logged("is ready", 5)
+        self.assertFalse({worker, emulator} & set(children(central)))
+        self.assertRegex(central.log, "worker [12] has answered nothing")
+        self.assertIn("the emulator has answered nothing", central.log)
+        status, about = central.http("GET", "/api/v1/server")
+        self.assertEqual((status, about["workers"]), (200, 2))
+        self.assertEqual(central.http("GET", "/api/v1/emulators")[0], 200)
+
+
 class EmulatorTests(SynchronousTestCase):
     """
     Emulated stations over REST, where they have a process of their own.
@@ -649,12 +687,19 @@ def emulators(central: Server) -> list[int]:
     """
     The processes of emulated stations.
     """
-    children = Path(f"/proc/{central.pid}/task/{central.pid}/children")
     return [
-        int(pid)
-        for pid in children.read_text().split()
+        pid
+        for pid in children(central)
         if b"cs: emulator" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]
+
+
+def children(central: Server) -> list[int]:
+    """
+    The processes that a master has.
+    """
+    found = Path(f"/proc/{central.pid}/task/{central.pid}/children")
+    return [int(pid) for pid in found.read_text().split()]
 
 
 class KilledAloneTests(SynchronousTestCase):
