@@ -27,6 +27,7 @@ from twisted.python.failure import Failure
 from .config import Config
 from .database import MEMORY
 from .emulator.control import Control
+from .emulator.scenario import Operator
 from .emulator.service import Emulator
 from .errors import BadConfig
 from .interfaces import IBackend, IReady
@@ -108,9 +109,9 @@ class CentralSystem(MultiService):
         )
         self.front.show_metrics(self.metrics.text)
         self.front.offer_reload(self.reload)
-        self.front.emulators.control = Control(
-            self.emulator, self._home, self.router.call
-        )
+        self.front.emulators.ask = Control(
+            self.emulator, lambda: home_of(self.config), self.router.call
+        ).do
         self.notifier = Notifier(os.environ, reactor)
         self._ports: list[IListeningPort] = []
         self._signals = Signals(
@@ -141,17 +142,6 @@ class CentralSystem(MultiService):
         """
         self.metrics.answered(request, seconds)
         self.books.answered(request, seconds)
-
-    def _home(self) -> str:
-        """
-        Where stations of our own find us; empty where that is not certain.
-        """
-        server = self.config.server
-        if server.endpoint or self.certificates:
-            return ""
-        host = "127.0.0.1" if server.listen == "0.0.0.0" else server.listen
-        host = f"[{host}]" if ":" in host else host
-        return f"ws://{host}:{server.port}/ocpp"
 
     def try_out(self) -> None:
         """
@@ -378,7 +368,10 @@ class CentralSystem(MultiService):
 
 class EmulatorAlone(MultiService):
     """
-    Emulated stations without a central system: C{[main] master = no}.
+    Emulated stations without a central system: C{[main] master = no}; or
+    beside workers.
+
+    @ivar config: what was loaded last.
     """
 
     log = Logger()
@@ -389,7 +382,8 @@ class EmulatorAlone(MultiService):
         super().__init__()
         self._load = load
         self._logs = logs
-        self.emulator = Emulator(emulator_path(load()), reactor)
+        self.config = load()
+        self.emulator = Emulator(emulator_path(self.config), reactor)
         self.emulator.setServiceParent(self)
         self.signals = Signals(
             {
@@ -400,6 +394,14 @@ class EmulatorAlone(MultiService):
             reactor,
         )
         self.signals.setServiceParent(self)
+
+    def control(self, operator: Operator) -> Control:
+        """
+        The stations, for operators.
+
+        @param operator: gives the commands of scenarios.
+        """
+        return Control(self.emulator, lambda: home_of(self.config), operator)
 
     def reload(self) -> Deferred[None]:
         """
@@ -413,7 +415,20 @@ class EmulatorAlone(MultiService):
                 "not reloaded, nothing has changed: {error}", error=e
             )
             return succeed(None)
+        self.config = new
         return self.emulator.reload(emulator_path(new))
+
+
+def home_of(config: Config) -> str:
+    """
+    Where stations of our own find us; empty where that is not certain.
+    """
+    server = config.server
+    if server.endpoint or config.tls.certificate:
+        return ""
+    host = "127.0.0.1" if server.listen == "0.0.0.0" else server.listen
+    host = f"[{host}]" if ":" in host else host
+    return f"ws://{host}:{server.port}/ocpp"
 
 
 def emulator_path(config: Config) -> Path | None:

@@ -6,6 +6,7 @@ JSON in, JSON out.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from inspect import isawaitable
 from typing import Any
 
 from attrs import evolve, fields
@@ -46,6 +47,9 @@ MOST_FINDINGS = 20
 #: How long a scenario may take, in seconds, where a request waits for it.
 LONGEST_SCENARIO = 900.0
 
+#: What L{Control.do} does.
+CALLS = {"page", "get", "make", "change", "remove", "act"}
+
 _MEMBERS = {"name", "identity", "url", "connectors", "keys"}
 
 #: How long a connection that is dropped stays so, in seconds.
@@ -72,6 +76,25 @@ class Control:
         self._home = home
         self._operator = operator
         self._bodies: dict[str, Body] = {}
+
+    async def do(self, what: str, *arguments: Any) -> Any:
+        """
+        One of L{CALLS}, by its name: so another process asks for it.
+        """
+        if what not in CALLS:
+            raise NotFound(f"there is no call {what!r:.40}")
+        done = getattr(self, what)(*arguments)
+        return await done if isawaitable(done) else done
+
+    def page(self, after: str, limit: int) -> tuple[list[Any], str | None]:
+        """
+        So many stations whose names follow another; and the last of them, if
+        there are more.
+        """
+        found = [name for name in self.names() if name > after]
+        shown = found[:limit]
+        more = shown[-1] if len(found) > limit else None
+        return [self.get(name) for name in shown], more
 
     def names(self) -> list[str]:
         return sorted(self._emulator.stations)

@@ -15,6 +15,7 @@ from itertools import count
 from typing import Any
 
 from attrs import evolve
+from twisted.application.internet import TimerService
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import ProcessExitedAlready
@@ -27,7 +28,8 @@ from ..errors import BadConfig
 from ..logs import Logs
 from ..service import BACKLOG, CentralSystem, Signals
 from ..system import Notifier, let_files_be_open
-from .wire import ALL, Message, Wire
+from .pipe import Pipe
+from .wire import ALL, ANY, EMULATOR, PING, Address, Message, Wire
 from .worker import LISTEN, READ, WRITE, Role
 
 
@@ -41,6 +43,10 @@ GENTLY = 40.0
 #: at most; who lived this long starts anew.
 SOON, SELDOM = 0.5, 30.0
 
+#: How often a child is asked whether it is well, in seconds; and how many
+#: questions it may leave unanswered.  They are counted, as a clock may jump.
+PULSE, MISSED = 10.0, 6
+
 
 class Child(ProcessProtocol):
     """
@@ -48,18 +54,27 @@ class Child(ProcessProtocol):
 
     @ivar number: of the worker, the least that no other has: it is a label of
         figures; 0 for the emulator.
+    @ivar address: on the wire.
     @ivar slot: which socket it has.
     @ivar generation: which configuration.
+    @ivar unanswered: how often it was asked whether it is well since it has
+        said anything.
     """
+
+    log = Logger()
+
+    _pipe: Pipe
 
     def __init__(
         self, master: Master, number: int, slot: int, generation: int
     ) -> None:
         self.master = master
         self.number = number
+        self.address: Address = number or EMULATOR
         self.slot = slot
         self.generation = generation
         self.is_ready = self.is_draining = False
+        self.unanswered = 0
         self.began = master.seconds()
         self.ended: Deferred[None] = Deferred()
         self.wire = Wire(self._heard)
@@ -68,28 +83,40 @@ class Child(ProcessProtocol):
         return f"worker {self.number}" if self.number else "the emulator"
 
     def connectionMade(self) -> None:
-        self.wire.makeConnection(self)
+        self._pipe = Pipe(self.transport, READ, self._overfull)
+        self.wire.makeConnection(self._pipe)
 
     def _heard(self, message: Message) -> None:
         self.master.heard(self, message)
 
-    # As the transport of the wire
+    # Whether it is well
 
-    disconnecting = False
+    def check(self) -> None:
+        """
+        Ask it, and end it if it hangs.
+        """
+        if self.unanswered >= MISSED:
+            self.kill(f"has answered nothing for {MISSED * PULSE:g} seconds")
+            return
+        self.unanswered += 1
+        self.wire.say(PING)
 
-    def write(self, data: bytes) -> None:
-        self.transport.writeToChild(READ, data)  # type: ignore[union-attr]
+    def _overfull(self) -> None:
+        self.kill("does not read what it is told")
 
-    def writeSequence(self, data: Any) -> None:
-        self.write(b"".join(data))
-
-    def loseConnection(self) -> None:
-        self.transport.closeChildFD(READ)  # type: ignore[union-attr]
+    def kill(self, why: str) -> None:
+        """
+        End it, so that it is started again.
+        """
+        self.log.error("{child} {why}: it is killed", child=self, why=why)
+        self._pipe.cut()
+        self.signal(signal.SIGKILL)
 
     # As a process
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         if childFD == WRITE:
+            self.unanswered = 0
             self.wire.dataReceived(data)
 
     def processEnded(self, reason: Failure) -> None:
@@ -146,6 +173,9 @@ class Master(MultiService):
         self._stopping = False
         self._keeps_none = False
         self._notifier = Notifier(os.environ, reactor)
+        pulse = TimerService(PULSE, self._check_all)
+        pulse.clock = reactor
+        pulse.setServiceParent(self)
         Signals(
             {
                 signal.SIGHUP: self.reload,
@@ -216,6 +246,11 @@ class Master(MultiService):
             childFDs=fds,
         )
 
+    def _check_all(self) -> None:
+        for child in list(self.children):
+            if child.is_ready:
+                child.check()
+
     # What children tell
 
     def heard(self, child: Child, message: Message) -> None:
@@ -229,19 +264,33 @@ class Master(MultiService):
             answer = {"what": "answer", "ask": message["ask"]}
             child.wire.say({**answer, "body": self.reload()})
             return
-        to = message["to"]
+        others = self._find(message["to"])
+        for other in others:
+            other.wire.say(message)
+        if not others and message["what"] != "answer" and "ask" in message:
+            answer = {"what": "answer", "ask": message["ask"]}
+            child.wire.say({**answer, "error": self._missing(message["to"])})
+
+    def _find(self, to: Address) -> list[Child]:
+        """
+        Those that a message is for.
+        """
         if to == ALL:
-            for other in self._ready_workers():
-                other.wire.say(message)
-            return
-        for other in self._ready_workers():
-            if other.number == to:
-                other.wire.say(message)
-                return
-        if message["what"] != "answer" and "ask" in message:
-            gone = ["StationNotConnected", "its worker has ended"]
-            answer = {"what": "answer", "ask": message["ask"], "error": gone}
-            child.wire.say(answer)
+            return self._ready_workers()
+        if to == ANY:
+            return [c for c in self._ready_workers() if not c.is_draining][:1]
+        return [c for c in self.children if c.is_ready and c.address == to]
+
+    def _missing(self, to: Address) -> list[str]:
+        """
+        Why nobody is found there, as an error on the wire.
+        """
+        if to != EMULATOR:
+            return ["StationNotConnected", "its worker has ended"]
+        if self.config.emulator.enable:
+            return ["BackendUnavailable", "the emulator has not started yet"]
+        how = "[process/ChargePoint] enable = yes begins the emulator"
+        return ["NotFound", f"no emulated stations run here; {how}"]
 
     def _workers(self) -> list[Child]:
         return [c for c in self.children if c.number]
@@ -290,7 +339,7 @@ class Master(MultiService):
                 why=reason.getErrorMessage(),
             )
         for other in self._ready_workers():
-            other.wire.say({"what": "bye", "from": child.number})
+            other.wire.say({"what": "bye", "from": child.address})
         if not child.is_draining and not self._keeps_none:
             self._again(child)
 

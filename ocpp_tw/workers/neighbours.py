@@ -5,8 +5,7 @@ What a worker knows of the others: who has which station.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from itertools import count
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import define
@@ -15,15 +14,15 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from .. import errors
-from ..errors import CallFailed, CallTimedOut, OCPPError, StationNotConnected
+from ..errors import StationNotConnected
 from ..fleet import Known, iso
 from ..interfaces import IStation
 from ..journal import known_from
 from ..ocpp.messages import Payload
 from ..ocpp.versions import Version
 from ..router import ILiveStation, Router
-from .wire import ALL, Message
+from .questions import Questions
+from .wire import ALL, Address, Message
 
 
 #: How much longer than a station another worker may take, in seconds.
@@ -76,7 +75,7 @@ class Remote:
         self._neighbours.tell("close", body, self.worker)
 
 
-class Neighbours:
+class Neighbours(Questions):
     """
     Keeps this worker's fleet like that of the others.
 
@@ -97,23 +96,17 @@ class Neighbours:
         @param number: ours.
         @param say: sends a message to the master.
         """
+        super().__init__(number, clock, say)
         self.number = number
         self._router = router
-        self._clock = clock
-        self._say = say
         self._others: set[int] = set()
         self._unheard: Counter[str] = Counter()
-        # Not from 1: an answer to whoever had our number before is not ours.
-        self._numbers = count(int(clock.seconds() * 1_000_000))
-        self._asked: dict[int, tuple[int, Deferred[Any]]] = {}
         self._watching: set[int] = set()
         self._stop_watching: Callable[[], None] | None = None
         #: Told that a command waits for a station.
         self.expect: Callable[[str], None] = lambda identity: None
-        #: What others may ask: takes the body, and gives the answer.
-        self.answers: dict[str, Callable[[Any], Awaitable[Any]]] = {
-            "call": self._call,
-        }
+        self.answers["call"] = self._call
+        self.answers["command"] = self._command
 
     @property
     def others(self) -> set[int]:
@@ -124,35 +117,8 @@ class Neighbours:
 
     # To others
 
-    def tell(self, what: str, body: Any, to: int | str = ALL) -> None:
+    def tell(self, what: str, body: Any, to: Address = ALL) -> None:
         self._say({"what": what, "to": to, "from": self.number, "body": body})
-
-    def ask(
-        self, worker: int, what: str, body: Any, timeout: float
-    ) -> Deferred[Any]:
-        """
-        Ask another worker.
-
-        @raise StationNotConnected: it has gone.
-        """
-        number = next(self._numbers)
-        answer: Deferred[Any] = Deferred()
-        self._asked[number] = worker, answer
-        self._say(
-            {
-                "what": what,
-                "to": worker,
-                "from": self.number,
-                "ask": number,
-                "body": body,
-            }
-        )
-        answer.addTimeout(timeout, self._clock, _too_late)
-        return answer.addBoth(self._no_longer_asked, number)
-
-    def _no_longer_asked(self, result: Any, number: int) -> Any:
-        self._asked.pop(number, None)
-        return result
 
     def connected(self, station: ILiveStation) -> None:
         """
@@ -183,49 +149,14 @@ class Neighbours:
 
     # From others
 
-    def heard(self, message: Message) -> None:
+    def heard(self, message: Message) -> bool:
         """
         A message came, by way of the master.
         """
-        what = message["what"]
-        if what == "answer":
-            self._answered(message)
-        elif "ask" in message:
-            Deferred.fromCoroutine(self._reply(message))
-        else:
-            hear = getattr(self, f"hear_{what}")
+        if not super().heard(message):
+            hear = getattr(self, f"hear_{message['what']}")
             hear(message["from"], message.get("body"))
-
-    def _answered(self, message: Message) -> None:
-        asked = self._asked.get(message["ask"])
-        if asked is None or asked[1].called:
-            return
-        error = message.get("error")
-        if error is None:
-            asked[1].callback(message["body"])
-        else:
-            asked[1].errback(_raised(error))
-
-    async def _reply(self, message: Message) -> None:
-        reply: Message = {
-            "what": "answer",
-            "to": message["from"],
-            "from": self.number,
-            "ask": message["ask"],
-        }
-        try:
-            answer = self.answers[message["what"]]
-            reply["body"] = await answer(message["body"])
-        except OCPPError as e:
-            reply["error"] = _written(e)
-        except Exception:
-            self.log.failure(
-                "while answering {what} of worker {worker}",
-                what=message["what"],
-                worker=message["from"],
-            )
-            reply["error"] = ["BackendUnavailable", "another worker failed"]
-        self._say(reply)
+        return True
 
     async def _call(self, body: Any) -> Payload:
         identity, action, payload, timeout = body
@@ -234,6 +165,13 @@ class Neighbours:
                 f'station "{identity}" has just left this worker'
             )
         return await self._router.call(identity, action, payload, timeout)
+
+    async def _command(self, body: Any) -> Payload:
+        """
+        Whichever worker has the station.
+        """
+        identity, action, payload = body
+        return await self._router.call(identity, action, payload)
 
     def hear_hello(self, worker: int, _: Any) -> None:
         """
@@ -258,13 +196,11 @@ class Neighbours:
 
     def hear_bye(self, worker: int, _: Any) -> None:
         """
-        A worker has ended.
+        A worker has ended, or the emulator.
         """
         self._others.discard(worker)
         self.hear_watch(worker, False)
-        for asked, answer in list(self._asked.values()):
-            if asked == worker and not answer.called:
-                answer.errback(StationNotConnected("its worker has ended"))
+        self.gone(worker)
         for known in self._router.fleet:
             if getattr(known.station, "worker", None) == worker:
                 self._lost(known)
@@ -395,26 +331,5 @@ class Neighbours:
         return answers
 
 
-def _too_late(_: object, timeout: float) -> None:
-    """
-    @raise CallTimedOut: always.
-    """
-    raise CallTimedOut(f"no answer of another worker in {timeout:g} seconds")
-
-
 def _introduced(station: ILiveStation) -> Mapping[str, Any]:
     return station.known.as_json()
-
-
-def _written(error: OCPPError) -> list[Any]:
-    if isinstance(error, CallFailed):
-        details = [error.code, error.description, dict(error.details)]
-        return ["CallFailed", *details]
-    return [type(error).__name__, str(error)]
-
-
-def _raised(written: list[Any]) -> Exception:
-    name, *arguments = written
-    cls = getattr(errors, name, OCPPError)
-    error: Exception = cls(*arguments)
-    return error

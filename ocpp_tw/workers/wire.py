@@ -11,7 +11,8 @@ be longer.
     {"what": "call", "to": 2, "from": 1, "ask": 7, "body": {...}}
     {"what": "answer", "to": 1, "ask": 7, "body": {...}}
 
-C{to} is the number of a worker, C{"all"}, or 0 for the master.
+C{to} is the number of a worker, or one of the words below.  C{{"what":
+"ping"}} is answered with C{{"what": "pong"}} by whoever is well.
 """
 
 from __future__ import annotations
@@ -30,8 +31,19 @@ Message = dict[str, Any]
 #: The number of the master.
 MASTER = 0
 
-#: For everybody, the sender included.
+#: For every worker, the sender included.
 ALL = "all"
+
+#: For whichever worker.
+ANY = "any"
+
+#: For the emulated stations.
+EMULATOR = "emulator"
+
+Address = int | str
+
+#: Whether somebody is well, and that somebody is.
+PING, PONG = {"what": "ping"}, {"what": "pong"}
 
 
 class Wire(Int32StringReceiver):
@@ -59,7 +71,11 @@ class Wire(Int32StringReceiver):
             )
 
     def stringReceived(self, string: bytes) -> None:
-        self._heard(orjson.loads(string))
+        message = orjson.loads(string)
+        if message == PING:
+            self.say(PONG)
+        elif message != PONG:
+            self._heard(message)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.transport = None

@@ -35,7 +35,8 @@ from ..service import (
     _let_go,
 )
 from .neighbours import HASTE, Neighbours
-from .wire import MASTER, Message, Wire
+from .questions import Questions
+from .wire import ANY, EMULATOR, MASTER, Message, Wire
 
 
 #: The descriptors of a child.
@@ -43,6 +44,13 @@ READ, WRITE, LISTEN = 3, 4, 5
 
 #: Over how many seconds stations are told to come back.
 SPREAD = 3.0
+
+#: How long the emulator may take for what it was asked, in seconds: it may
+#: be a whole scenario.
+LONGEST = 3600.0
+
+#: How long the command of a scenario may take, in seconds.
+PATIENCE_OF_SCENARIOS = 300.0
 
 #: How often others learn what is known of our stations, in seconds.
 SHARED = 1.0
@@ -128,6 +136,11 @@ class Worker(CentralSystem):
         self.front.offer_reload(
             partial(others.ask, MASTER, "reload", None, HASTE)
         )
+        self.front.emulators.ask = self._ask_emulator
+
+    def _ask_emulator(self, what: str, *arguments: Any) -> Deferred[Any]:
+        body = [what, *arguments]
+        return self.neighbours.ask(EMULATOR, "emulate", body, LONGEST)
 
     async def _figures(self, _: Any) -> Any:
         return self.metrics.rows()
@@ -221,7 +234,15 @@ def _work(role: Role, reactor: Any, logs: Logs) -> None:
 def _emulate(role: Role, reactor: Any, logs: Logs) -> None:
     alone = EmulatorAlone(role.load, reactor, logs)
     alone.signals.calls[signal.SIGINT] = reactor.stop
-    wire = _connect(reactor.stop, lambda message: None)
+    wire = _connect(reactor.stop, lambda message: questions.heard(message))
+    questions = Questions(EMULATOR, reactor, wire.say)
+
+    def command(identity: str, action: str, payload: Any) -> Deferred[Any]:
+        body = [identity, action, payload]
+        return questions.ask(ANY, "command", body, PATIENCE_OF_SCENARIOS)
+
+    control = alone.control(command)
+    questions.answers["emulate"] = lambda body: control.do(*body)
     alone.startService()
     reactor.addSystemEventTrigger("before", "shutdown", alone.stopService)
     wire.say({"what": "ready", "to": MASTER, "from": role.number})

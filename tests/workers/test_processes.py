@@ -105,11 +105,10 @@ class Workers(SynchronousTestCase):
         """
         The processes that the master has.
         """
-        children = Path(f"/proc/{self.central.pid}/task")
-        if not children.exists():
+        try:
+            return children(self.central)
+        except FileNotFoundError:
             return []
-        found = children / str(self.central.pid) / "children"
-        return [int(pid) for pid in found.read_text().split()]
 
     def title(self, pid: int) -> str:
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -532,6 +531,177 @@ class Load:
         case.assertEqual(len(acknowledged), len(self._acknowledged))
 
 
+class HangingTests(SynchronousTestCase):
+    """
+    Children that hang without dying.
+    """
+
+    def test_stopped(self) -> None:
+        """
+        A worker that answers nothing is killed and started again, and so is
+        the emulator; all is well afterwards.
+        """
+        soon = (
+            "from ocpp_tw.workers import master\n"
+            "master.PULSE, master.MISSED = 0.5, 16\n"
+        )
+        central = server(
+            self,
+            soon,
+            CS_MAIN_WORKERS="2",
+            CS_PROCESS_CHARGEPOINT_ENABLE="yes",
+        )
+        self.addCleanup(central.kill)
+        central.start()
+        central.until_logged("is ready", 3)
+        [emulator] = emulators(central)
+        [worker, _] = sorted(set(children(central)) - {emulator})
+        for pid in (worker, emulator):
+            os.kill(pid, signal.SIGSTOP)
+        central.until_logged(
+            "has answered nothing for 8 seconds: it is kill", 2
+        )
+        central.until_logged("is ready", 5)
+        self.assertFalse({worker, emulator} & set(children(central)))
+        self.assertRegex(central.log, "worker [12] has answered nothing")
+        self.assertIn("the emulator has answered nothing", central.log)
+        status, about = central.http("GET", "/api/v1/server")
+        self.assertEqual((status, about["workers"]), (200, 2))
+        self.assertEqual(central.http("GET", "/api/v1/emulators")[0], 200)
+
+
+class EmulatorTests(SynchronousTestCase):
+    """
+    Emulated stations over REST, where they have a process of their own.
+    """
+
+    #: Several clients, so that several workers are asked.
+    MANY = 8
+
+    def start(self, before: str = "", **settings: str) -> None:
+        self.central = server(
+            self,
+            before,
+            CS_MAIN_WORKERS="2",
+            CS_SERVER_TIMEOUT="500 ms",
+            **settings,
+        )
+        self.addCleanup(self.central.kill)
+        self.central.start()
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        return self.central.http(method, f"/api/v1/emulators{path}", body)
+
+    def test_all_calls(self) -> None:
+        """
+        Every call of the API is one of every worker.
+        """
+        self.start(CS_PROCESS_CHARGEPOINT_ENABLE="yes")
+        self.central.until_logged("is ready", 3)
+        for number in range(self.MANY):
+            status, made = self.ask("POST", "", {"name": f"E{number}"})
+            self.assertEqual((status, made["identity"]), (200, f"E{number}"))
+        names = [f"E{number}" for number in range(self.MANY)]
+        for name in names:
+            self.central.until(
+                lambda name=name: self.ask("GET", f"/{name}")[1]["connected"],  # type: ignore[misc]
+                "it has come to us",
+            )
+            self.assertEqual(
+                [one["name"] for one in self.central.items("emulators")],
+                names,
+            )
+        status, page = self.ask("GET", "?limit=3&cursor=E4")
+        self.assertEqual([one["name"] for one in page["items"]], names[5:])
+        acts = [
+            self.ask("POST", "/E0/actions", body)[0]
+            for body in (
+                {"action": "plug"},
+                {"action": "presentTag", "idTag": "X"},
+                {"action": "plug"},
+                {"action": "dance"},
+            )
+        ]
+        self.assertEqual(acts, [200, 200, 409, 400])
+        connector = self.ask("GET", "/E0")[1]["connectors"][0]
+        self.assertEqual(connector["status"], "Charging")
+        status, changed = self.ask("PATCH", "/E1", {"connectors": 2})
+        self.assertEqual((status, len(changed["connectors"])), (200, 2))
+        self.assertEqual(self.ask("POST", "", {"name": "E1"})[0], 409)
+        status, answer = self.ask("POST", "", {"name": "X", "connectors": 0})
+        self.assertEqual(status, 400)
+        self.assertIn("connectors", answer["error"]["message"])
+        for name in names:
+            self.assertEqual(self.ask("DELETE", f"/{name}"), (204, None))
+            self.assertEqual(self.ask("GET", f"/{name}")[0], 404)
+        self.assertEqual(self.central.items("emulators"), [])
+
+    def test_scenario(self) -> None:
+        """
+        A scenario commands its station, by whichever worker has it.
+        """
+        self.start(CS_PROCESS_CHARGEPOINT_ENABLE="yes")
+        self.central.until_logged("is ready", 3)
+        self.ask("POST", "", {"name": "E"})
+        steps = [
+            "connect",
+            {"answered": "BootNotification"},
+            {"command": "ClearCache", "with": {"status": "Accepted"}},
+            {"called": "ClearCache"},
+        ]
+        status, answer = self.ask(
+            "POST", "/E/actions", {"action": "scenario", "steps": steps}
+        )
+        self.assertEqual(status, 200, answer)
+        self.assertEqual(answer["result"]["failure"], None, answer)
+
+    def test_not_enabled(self) -> None:
+        """
+        Where no stations are to be emulated, every call says how they are.
+        """
+        self.start()
+        for _ in range(self.MANY):
+            status, answer = self.ask("GET", "")
+            self.assertEqual(status, 404)
+            self.assertIn("enable = yes", answer["error"]["message"])
+
+    def test_not_running(self) -> None:
+        """
+        While the emulator is started again, every call is a 503.
+        """
+        # Long enough that it surely is not back when we ask.
+        later = "from ocpp_tw.workers import master; master.SOON = 4.0\n"
+        self.start(later, CS_PROCESS_CHARGEPOINT_ENABLE="yes")
+        self.central.until_logged("is ready", 3)
+        [victim] = emulators(self.central)
+        os.kill(victim, signal.SIGKILL)
+        self.central.until_logged("the emulator has died")
+        status, answer = self.ask("GET", "")
+        self.assertEqual(status, 503, answer)
+        self.assertIn("emulator", answer["error"]["message"])
+        self.central.until_logged("the emulator is ready", 2)
+        self.assertEqual(self.ask("GET", "")[0], 200)
+
+
+def emulators(central: Server) -> list[int]:
+    """
+    The processes of emulated stations.
+    """
+    return [
+        pid
+        for pid in children(central)
+        if b"cs: emulator" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+
+
+def children(central: Server) -> list[int]:
+    """
+    The processes that a master has.
+    """
+    found = Path(f"/proc/{central.pid}/task/{central.pid}/children")
+    return [int(pid) for pid in found.read_text().split()]
+
+
 class KilledAloneTests(SynchronousTestCase):
     """
     kill -9 of a process that is alone.
@@ -587,14 +757,6 @@ class StartTests(SynchronousTestCase):
             self.assertEqual(central.ended(), 1)
         self.assertIn("couldn't listen on 127.0.0.1", central.log)
 
-    def emulators(self, central: Server) -> list[int]:
-        children = Path(f"/proc/{central.pid}/task/{central.pid}/children")
-        return [
-            int(pid)
-            for pid in children.read_text().split()
-            if b"cs: emulator" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        ]
-
     def test_emulator(self) -> None:
         """
         Emulated stations have a process of their own, which is started again
@@ -634,7 +796,7 @@ class StartTests(SynchronousTestCase):
         load = Load([Station(central, f"CP{n}") for n in range(4)])
         load.until(10)
         # Killed under load, it comes again, and its station with it.
-        [victim] = self.emulators(central)
+        [victim] = emulators(central)
         os.kill(victim, signal.SIGKILL)
         central.until_logged("the emulator has died")
         central.until_logged("the emulator is ready", 2)

@@ -1,10 +1,10 @@
 """
-Emulated stations, where they run in this process.
+Emulated stations, in this process or another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable
 from typing import Any, Protocol
 
 from twisted.web.iweb import IRequest
@@ -16,35 +16,32 @@ from .routes import Route
 from .shapes import BODIES, NAMED, TEXT, listed, shape
 
 
-Body = Mapping[str, Any]
+#: What else may be answered where the emulator is a process of its own.
+ELSEWHERE = (503, 504)
 
 
-class Control(Protocol):
+class Ask(Protocol):
     """
-    The stations, and what may happen to them.
+    Asks the emulator: C{"page"}, C{"get"}, C{"make"}, C{"change"},
+    C{"remove"} or C{"act"}; JSON in, JSON out.
     """
 
-    def names(self) -> list[str]: ...
+    def __call__(self, what: str, *arguments: Any) -> Awaitable[Any]: ...
 
-    def get(self, name: str) -> dict[str, Any]: ...
 
-    def make(self, body: Body) -> dict[str, Any]: ...
-
-    async def change(self, name: str, body: Body) -> dict[str, Any]: ...
-
-    async def remove(self, name: str) -> None: ...
-
-    async def act(self, name: str, body: Body) -> dict[str, Any]: ...
+async def _no_emulator(what: str, *arguments: Any) -> Any:
+    raise NotFound("no emulated stations run here")
 
 
 class Emulators:
     """
-    @ivar control: None where no station of ours can be.
+    @ivar ask: asks the emulator, wherever that is.
     """
 
-    control: Control | None = None
+    ask: Ask
 
     def __init__(self) -> None:
+        self.ask = _no_emulator
         one = "/emulators/<name>"
         self.routes = [
             Route(
@@ -52,7 +49,7 @@ class Emulators:
                 "/emulators",
                 self.emulators,
                 gives=listed("Emulator"),
-                errors=[404],
+                errors=[404, *ELSEWHERE],
             ),
             Route(
                 "POST",
@@ -60,31 +57,33 @@ class Emulators:
                 self.make,
                 takes=BODIES["Emulator"],
                 gives=NAMED["Emulator"],
-                errors=[404],
+                errors=[404, *ELSEWHERE],
             ),
-            Route("GET", one, self.emulator, gives=NAMED["Emulator"]),
+            Route(
+                "GET",
+                one,
+                self.emulator,
+                gives=NAMED["Emulator"],
+                errors=ELSEWHERE,
+            ),
             Route(
                 "PATCH",
                 one,
                 self.change,
                 takes=BODIES["Emulated"],
                 gives=NAMED["Emulator"],
+                errors=ELSEWHERE,
             ),
-            Route("DELETE", one, self.remove, status=204),
+            Route("DELETE", one, self.remove, status=204, errors=ELSEWHERE),
             Route(
                 "POST",
                 f"{one}/actions",
                 self.act,
                 takes=BODIES["Act"],
                 gives=shape(name=TEXT),
+                errors=ELSEWHERE,
             ),
         ]
-
-    @property
-    def _control(self) -> Control:
-        if self.control is None:
-            raise NotFound("no emulated stations run here")
-        return self.control
 
     async def emulators(self, request: IRequest) -> Page:
         """
@@ -92,37 +91,33 @@ class Emulators:
         """
         query = read_list_query(request)
         cursor, limit = query.get("cursor", ""), query["limit"]
-        found = [name for name in self._control.names() if name > cursor]
-        shown = found[:limit]
-        return Page(
-            [self._control.get(name) for name in shown],
-            shown[-1] if len(found) > limit else None,
-        )
+        items, following = await self.ask("page", cursor, limit)
+        return Page(items, following)
 
     async def make(self, request: IRequest) -> Any:
         """
         Make an emulated station.
         """
-        return self._control.make(read_object(request))
+        return await self.ask("make", read_object(request))
 
     async def emulator(self, request: IRequest, name: str) -> Any:
         """
         One emulated station.
         """
         read_query(request)
-        return self._control.get(name)
+        return await self.ask("get", name)
 
     async def change(self, request: IRequest, name: str) -> Any:
         """
         Change an emulated station.
         """
-        return await self._control.change(name, read_object(request))
+        return await self.ask("change", name, read_object(request))
 
     async def remove(self, request: IRequest, name: str) -> None:
         """
         Remove an emulated station.
         """
-        await self._control.remove(name)
+        await self.ask("remove", name)
 
     async def act(self, request: IRequest, name: str) -> Any:
         """
@@ -130,4 +125,4 @@ class Emulators:
 
         What comes of it is in the answer, or follows.
         """
-        return await self._control.act(name, read_object(request))
+        return await self.ask("act", name, read_object(request))

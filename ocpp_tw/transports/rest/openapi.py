@@ -35,7 +35,7 @@ _ERRORS = {
     500: "A fault of ours; the log of the server knows more.",
     501: "The backend keeps no such records.",
     502: "The station answered with a CALLERROR.",
-    503: "The station is not connected, or the database not to be reached.",
+    503: "The station is not connected, or what we need not to be reached.",
     504: "The station did not answer in time.",
 }
 

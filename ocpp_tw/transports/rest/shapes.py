@@ -100,12 +100,12 @@ _SETTINGS: dict[str, Schema] = {
         "minimum": 0,
         "maximum": 86400,
     },
-    "timeZone": {**TEXT_OR_NULL, "examples": ["Europe/Berlin"]},
     "endpoint": {
         "type": ["string", "null"],
         "pattern": r"^https?://[A-Za-z0-9._:-]+(/[!-~]{0,500})?$",
         "examples": ["http://10.0.0.5:8080/"],
     },
+    "timeZone": {**TEXT_OR_NULL, "examples": ["Europe/Berlin"]},
     "note": {"type": "string", "maxLength": 2000},
 }
 
