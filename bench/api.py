@@ -206,7 +206,7 @@ def commands(it: Running, clients: int, seconds: float) -> Figures:
     body = b'{"key": ["HeartbeatInterval"]}'
 
     async def ask(client: Client, number: int) -> bool:
-        path = f"/ChargePoint/EMU{number}/GetConfiguration"
+        path = f"/ChargePoint/EMU{number + 1}/GetConfiguration"
         status, answer = await client.ask("POST", path, body)
         return status == 200 and b'"HeartbeatInterval"' in answer
 

@@ -449,7 +449,7 @@ class BackendTests(SynchronousTestCase):
         functions do.
         """
         for soap in ("server", "database"):
-            database = Database()
+            database = Database(with_xml=soap == "database")
             self.addCleanup(database.drop)
             central = server(
                 self,
