@@ -720,6 +720,14 @@ class HistoryTests(SynchronousTestCase):
             history.lines(only_security=True), [f"{iso(0)} security x"]
         )
 
+    def test_of_many(self) -> None:
+        """
+        What many share remembers nothing of any.
+        """
+        history = History(limit=0)
+        history.note(iso(0), "x", is_security=True)
+        self.assertEqual(history.lines(), [])
+
     def test_one_line_each(self) -> None:
         """
         What the other side sends makes neither two lines, nor a long one.
