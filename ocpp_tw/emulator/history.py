@@ -45,7 +45,9 @@ class History:
         """
         if not self.limit:
             return
-        line = f"{when} {' '.join(what.split())[:LONGEST]}\n".encode()
+        line = f"{when} {' '.join(what.split())[:LONGEST]}\n".encode(
+            errors="replace"
+        )
         self._add(self._text, line)
         if is_security:
             self._add(self._security, line)

@@ -269,7 +269,7 @@ class TLSTests(TestCase):
         url = f"ws://localhost:{plain.port}/ocpp"
         cp = plain.folder / "cp"
         cp.mkdir()
-        key = bytes(range(20)).hex()
+        key = bytes(range(0xEC, 0x100)).hex()
         source = described("A", CentralSystemURL=url, AuthorizationKey=key)
         write(cp, "A", source)
         copy(self.file("ca.pem"), cp / "A" / "ca.pem")
