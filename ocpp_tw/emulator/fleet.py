@@ -32,9 +32,6 @@ from .websocket import Lines
 #: How often stations are started, per second.
 _TICKS = 20
 
-#: How much a station of a fleet remembers for its logs, in octets.
-REMEMBERED = 1024
-
 #: How many stations a fleet has at most.
 MOST = 100_000
 
@@ -107,6 +104,10 @@ class FleetPlan:
         )
 
 
+#: So many stations have no room for what happened to each.
+_NOTHING = History(0)
+
+
 class Fleet(Service):
     """
     A fleet, started at a rate.
@@ -164,7 +165,7 @@ class Fleet(Service):
             self._clock,
             seed=self.plan.seed,
             findings=self.findings,
-            history=History(REMEMBERED),
+            history=_NOTHING,
         )
         self.stations.append(station)
         self._connections.append(self._lines.connect(station))

@@ -27,13 +27,14 @@ class History:
     """
     The latest lines of one station.
 
-    They are one text: thousands of idle stations have little room.
+    @ivar limit: how many octets they may have; 0 for none at all, and then
+        many stations can share it.
     """
 
-    __slots__ = ("_limit", "_security", "_text")
+    __slots__ = ("_security", "_text", "limit")
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self._limit = limit
+        self.limit = limit
         self._text = bytearray()
         self._security = bytearray()
 
@@ -42,14 +43,18 @@ class History:
         @param when: as L{iso} writes it.
         @param what: one line is made of it.
         """
-        line = f"{when} {' '.join(what.split())[:LONGEST]}\n".encode()
+        if not self.limit:
+            return
+        line = f"{when} {' '.join(what.split())[:LONGEST]}\n".encode(
+            errors="replace"
+        )
         self._add(self._text, line)
         if is_security:
             self._add(self._security, line)
 
     def _add(self, text: bytearray, line: bytes) -> None:
         text += line
-        if len(text) > self._limit:
+        if len(text) > self.limit:
             # The older half goes at once: that is rarely.
             del text[: text.find(b"\n", len(text) // 2) + 1]
 

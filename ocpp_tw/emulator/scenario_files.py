@@ -16,16 +16,32 @@ from twisted.web.server import Site
 FIRMWARE = b"firmware for emulated charge points\n" * 100
 
 
+#: What there is besides, by its name, to be rejected.
+OTHERS = {
+    "other-model.bin": b"model: Another\n\n" + FIRMWARE,
+    "wrong-digest.bin": b"sha256: " + b"0" * 64 + b"\n\n" + FIRMWARE,
+    "empty.bin": b"",
+}
+
+
+def firmware_of(url: str) -> bytes:
+    """
+    What is there under a URL or a path.
+    """
+    return OTHERS.get(url.rpartition("/")[2], FIRMWARE)
+
+
 class _Files(Resource):
     """
-    Whatever is asked for is firmware, and whatever is sent is taken.
+    Whatever is asked for is firmware, if only in name, and whatever is sent
+    is taken.
     """
 
     isLeaf = True
 
     def render_GET(self, request: Request) -> bytes:
         request.setHeader(b"Content-Type", b"application/octet-stream")
-        return FIRMWARE
+        return firmware_of(request.path.decode("latin-1"))
 
     def render_PUT(self, request: Request) -> bytes:
         request.setResponseCode(201)

@@ -314,7 +314,8 @@ class Station:
         """
         Remember that this happened, for diagnostics and logs.
         """
-        self.history.note(self.stamp(), what)
+        if self.history.limit:
+            self.history.note(self.stamp(), what)
 
     # What it says
 

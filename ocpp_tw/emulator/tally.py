@@ -82,7 +82,7 @@ class Tally:
 
 class Watch(Ear):
     """
-    Counts one conversation. Of so many, the messages are not remembered.
+    Counts one conversation, which nobody remembers.
     """
 
     __slots__ = ("_asked_at", "_tally")

@@ -38,7 +38,21 @@ INSTALLATION = 5.0
 class TransferFailed(OCPPError):
     """
     A file did not reach where it should.
+
+    @ivar status: that of a LogStatusNotification.
     """
+
+    def __init__(self, reason: str, status: str = "UploadFailure") -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+#: What LogStatusNotification calls an answer of HTTP.
+_REFUSALS = {
+    400: "BadMessage",
+    401: "PermissionDenied",
+    403: "PermissionDenied",
+}
 
 
 class HTTPFiles:
@@ -72,7 +86,8 @@ class HTTPFiles:
         if status in (404, 405, 501):
             status = await self._send("POST", target, body)
         if not 200 <= status < 300:
-            raise TransferFailed(f"{target}: {status}")
+            refusal = _REFUSALS.get(status, "UploadFailure")
+            raise TransferFailed(f"{target}: {status}", refusal)
 
     async def download(self, url: str) -> bytes:
         """
@@ -120,7 +135,9 @@ def _collector(parts: list[bytes]) -> Callable[[bytes], None]:
 
 def _check_scheme(url: str) -> None:
     if urlsplit(url).scheme not in ("http", "https"):
-        raise TransferFailed(f"{url}: neither http nor https")
+        raise TransferFailed(
+            f"{url}: neither http nor https", "NotSupportedOperation"
+        )
 
 
 def target_of(url: str, name: str) -> str:
@@ -158,6 +175,14 @@ class _Report:
         """
         return self.action == "SignedFirmwareStatusNotification"
 
+    def failed_upload(self, error: OCPPError) -> str:
+        """
+        The status of an upload that failed: a log tells why.
+        """
+        if self.what == "diagnostics":
+            return "UploadFailed"
+        return getattr(error, "status", "UploadFailure")
+
     def payload(self, status: str) -> Payload:
         if self.request_id is None:
             return {"status": status}
@@ -186,6 +211,9 @@ _DONE = {
     "Uploaded",
     "UploadFailed",
     "UploadFailure",
+    "BadMessage",
+    "NotSupportedOperation",
+    "PermissionDenied",
     "Installed",
     "DownloadFailed",
     "InstallationFailed",
@@ -320,7 +348,6 @@ def send_diagnostics(
                 payload["location"], name, diagnostics_text(station, payload)
             ),
             payload,
-            "UploadFailed",
         )
     )
 
@@ -339,7 +366,6 @@ def send_log(station: ChargePoint, payload: Payload, name: str) -> None:
             report,
             lambda files: files.upload(url, name, log_text(station, payload)),
             payload,
-            "UploadFailure",
         ),
     )
 
@@ -349,7 +375,6 @@ async def _upload(
     report: _Report,
     attempt: Callable[[Files], Awaitable[None]],
     payload: Payload,
-    failure: str,
 ) -> None:
     report.tell(station, "Uploading")
     files = station.files or HTTPFiles()
@@ -357,7 +382,7 @@ async def _upload(
         await _again_and_again(station, payload, lambda: attempt(files))
     except OCPPError as e:
         station.log.info("{station}: {error}", station=station, error=e)
-        report.tell(station, failure)
+        report.tell(station, report.failed_upload(e))
     else:
         report.tell(station, "Uploaded")
 

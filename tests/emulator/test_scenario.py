@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from ocpp_tw.emulator.config import ConnectorConfig, StationConfig
 from ocpp_tw.emulator.scenario import Scenario, from_json, parse, read, shipped
+from ocpp_tw.emulator.scenario_files import firmware_of
 from ocpp_tw.emulator.scenario_run import Result, Run, in_words, junit
 from ocpp_tw.errors import BadConfig
 
@@ -22,7 +23,7 @@ from .test_transfers import FakeFiles
 
 class Files(FakeFiles):
     """
-    Nobody is at port 9.
+    What a scenario has; nobody is at port 9.
     """
 
     async def upload(self, url: str, name: str, body: bytes) -> None:
@@ -31,6 +32,7 @@ class Files(FakeFiles):
 
     async def download(self, url: str) -> bytes:
         self.failures = ":9/" in url
+        self.body = firmware_of(url)
         return await super().download(url)
 
 

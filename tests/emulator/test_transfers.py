@@ -207,6 +207,33 @@ class DiagnosticsTests(SynchronousTestCase):
             ],
         )
 
+    def test_every_status_of_a_log(self) -> None:
+        """
+        Each status of a log is there for a tester, by where it is sent to.
+        """
+        depot = StubTreq(_Depot().app.resource())
+        world = booted(files=HTTPFiles(depot))
+        for where, end in (
+            ("http://localhost/post", "Uploaded"),
+            ("http://localhost/nowhere", "UploadFailure"),
+            ("http://localhost/status/400", "BadMessage"),
+            ("http://localhost/status/401", "PermissionDenied"),
+            ("http://localhost/status/403", "PermissionDenied"),
+            ("ftp://localhost/log", "NotSupportedOperation"),
+        ):
+            log = {"remoteLocation": where}
+            world.call("GetLog", logType="SecurityLog", requestId=1, log=log)
+            depot.flush()
+            world.pass_time(1)
+            self.assertEqual(told(world, "LogStatusNotification")[-1], end)
+            world.call(
+                "ExtendedTriggerMessage",
+                requestedMessage="LogStatusNotification",
+            )
+        schema = official(Version.V16, "LogStatusNotification", "Request")
+        words = schema["definitions"]["UploadLogStatusEnumType"]["enum"]
+        self.assertEqual(set(told(world, "LogStatusNotification")), set(words))
+
     def test_log_instead(self) -> None:
         """
         Another log is asked for: the first is given up.
@@ -720,6 +747,14 @@ class HistoryTests(SynchronousTestCase):
             history.lines(only_security=True), [f"{iso(0)} security x"]
         )
 
+    def test_of_many(self) -> None:
+        """
+        What many share remembers nothing of any.
+        """
+        history = History(limit=0)
+        history.note(iso(0), "x", is_security=True)
+        self.assertEqual(history.lines(), [])
+
     def test_one_line_each(self) -> None:
         """
         What the other side sends makes neither two lines, nor a long one.
@@ -764,6 +799,11 @@ class _Depot:
     @app.route("/post", methods=["POST"])
     def post(self, request: Any) -> bytes:
         self.got.append((request.path, request.content.read()))
+        return b""
+
+    @app.route("/status/<int:code>", methods=["PUT"])
+    def status(self, request: Any, code: int) -> bytes:
+        request.setResponseCode(code)
         return b""
 
     @app.route("/firmware")

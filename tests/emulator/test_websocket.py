@@ -114,7 +114,8 @@ class StationTests(AtServer):
             ("x" * 40, b"x" * 40),
             ("0123456789abcdefé", "0123456789abcdefé".encode()),
         ):
-            _, connection = self.come(AuthorizationKey=key)
+            station, connection = self.come(AuthorizationKey=key)
+            self.assertTrue(station.is_online)
             sent = connection.request().headers["Authorization"]
             self.assertEqual(
                 b64decode(sent.removeprefix("Basic ")), b"CP 1:" + password

@@ -31,6 +31,8 @@ const WIRE = [
   ["lost", t("Its next frame is not sent")],
   ["oversize", t("A message of 4 MiB comes before its next frame")],
   ["binary", t("Its next frame is a binary one")],
+  ["late-answer", t("Its next answer is sent 40 seconds later")],
+  ["no-answer", t("Its next answer is not sent")],
   ["half-open", t("The socket stays, and nobody is at it")],
   ["slow", t("It reads nothing for a while")],
   ["subprotocol", t("It offers ocpp16, which is not registered")],
@@ -49,6 +51,7 @@ const SCENARIOS = [
   ["offline-transaction", t("A transaction begins online, and ends while the line is down")],
   ["offline-from-the-start", t("A whole transaction without a line")],
   ["firmware-update", t("New firmware is installed, and diagnostics are uploaded")],
+  ["firmware-rejected", t("Firmware that is of another model, broken or empty")],
   ["firmware-unreachable", t("Firmware and diagnostics, where nobody is")],
   ["rough-wire", t("Messages are repeated, broken and lost, and the line dies")],
 ];

@@ -1,0 +1,1 @@
+A shipped scenario, `firmware-rejected`, offers firmware that must not be installed.

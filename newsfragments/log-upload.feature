@@ -1,0 +1,1 @@
+An emulated station tells why the upload of a log failed: BadMessage, PermissionDenied or NotSupportedOperation.
