@@ -53,6 +53,7 @@ class Visit(Request):
 
     _left = LONGEST_BODY
     _came = 0.0
+    _by_tls: bool | None = None
 
     @property
     def age(self) -> float:
@@ -98,8 +99,16 @@ class Visit(Request):
             self.requestHeaders.setRawHeaders("host", [_last(host)])
         scheme = self.getHeader("x-forwarded-proto")
         if scheme:
-            self._forceSSL = _last(scheme).lower() in ("https", "wss")
+            self._by_tls = _last(scheme).lower() in ("https", "wss")
         self.client = proxies.client(self.client, forwarded_for(self))
+
+    def isSecure(self) -> bool:
+        """
+        Whether the client uses TLS, which may end at a proxy that we trust.
+        """
+        if self._by_tls is None:
+            return bool(super().isSecure())
+        return self._by_tls
 
     def _refuse_the_rest(self) -> None:
         """
