@@ -161,6 +161,8 @@ export default {
   "It waits for the station": "Er wartet auf die Station",
   "it was still open when a new one started on its connector": "sie war noch offen, als an ihrem Anschluss eine neue begann",
   "Its clock jumps by an hour, until the next heartbeat": "Ihre Uhr springt um eine Stunde, bis zum nächsten Heartbeat",
+  "Its next answer is not sent": "Ihre nächste Antwort wird nicht gesendet",
+  "Its next answer is sent 40 seconds later": "Ihre nächste Antwort wird 40 Sekunden später gesendet",
   "Its next frame has another message id": "Ihr nächster Frame hat eine andere Nachrichtenkennung",
   "Its next frame is a binary one": "Ihr nächster Frame ist ein binärer",
   "Its next frame is not sent": "Ihr nächster Frame wird nicht gesendet",

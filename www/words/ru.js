@@ -161,6 +161,8 @@ export default {
   "It waits for the station": "Команда ждёт станцию",
   "it was still open when a new one started on its connector": "она была открыта, когда на разъёме началась новая",
   "Its clock jumps by an hour, until the next heartbeat": "Её часы скачут на час, до следующего Heartbeat",
+  "Its next answer is not sent": "Следующий ответ не отправляется",
+  "Its next answer is sent 40 seconds later": "Следующий ответ отправляется на 40 секунд позже",
   "Its next frame has another message id": "В следующем кадре другой номер сообщения",
   "Its next frame is a binary one": "Следующий кадр двоичный",
   "Its next frame is not sent": "Следующий кадр не отправляется",

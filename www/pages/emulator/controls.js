@@ -31,6 +31,8 @@ const WIRE = [
   ["lost", t("Its next frame is not sent")],
   ["oversize", t("A message of 4 MiB comes before its next frame")],
   ["binary", t("Its next frame is a binary one")],
+  ["late-answer", t("Its next answer is sent 40 seconds later")],
+  ["no-answer", t("Its next answer is not sent")],
   ["half-open", t("The socket stays, and nobody is at it")],
   ["slow", t("It reads nothing for a while")],
   ["subprotocol", t("It offers ocpp16, which is not registered")],
