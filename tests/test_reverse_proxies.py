@@ -229,6 +229,33 @@ class NginxTests(Proxied):
         self.assert_of_http()
 
     @needs_nginx
+    def test_definition(self) -> None:
+        """
+        Where nginx speaks TLS, the definition for stations that speak SOAP
+        has the URL of nginx, and stations that use it are answered there.
+        """
+        pem = certify("localhost").write(self.folder / "cs.pem")
+        self.begin(
+            **{
+                "listen 80": f"listen 127.0.0.1:{self.port} ssl",
+                "# ssl_certificate ": f"ssl_certificate {pem};#",
+                "# ssl_certificate_key": f"ssl_certificate_key {pem};#",
+            }
+        )
+        path = "/Ocpp/CentralSystemService"
+        connection = http.client.HTTPSConnection(
+            "localhost",
+            self.port,
+            timeout=PATIENCE,
+            context=ssl.create_default_context(cafile=pem),
+        )
+        self.addCleanup(connection.close)
+        connection.request("GET", f"{path}?wsdl=1.5")
+        told = connection.getresponse().read().decode()
+        url = f"https://localhost:{self.port}{path}"
+        self.assertIn(f'address location="{url}"', told)
+
+    @needs_nginx
     def test_quiet(self) -> None:
         """
         Quiet stations stay.

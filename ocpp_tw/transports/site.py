@@ -5,7 +5,7 @@ The tree of resources on our one port.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Any
+from typing import Any, AnyStr
 
 import orjson
 from twisted.internet.defer import Deferred
@@ -53,6 +53,7 @@ class Visit(Request):
 
     _left = LONGEST_BODY
     _came = 0.0
+    _by_tls: bool | None = None
 
     @property
     def age(self) -> float:
@@ -102,8 +103,26 @@ class Visit(Request):
             self.requestHeaders.setRawHeaders("host", [_last(host)])
         scheme = self.getHeader("x-forwarded-proto")
         if scheme:
-            self._forceSSL = _last(scheme).lower() in ("https", "wss")
+            self._by_tls = _last(scheme).lower() in ("https", "wss")
         self.client = proxies.client(self.client, forwarded_for(self))
+
+    def getHeader(self, key: AnyStr) -> AnyStr | None:
+        """
+        A header; as text what is no UTF-8 in it is replaced, where Twisted
+        would raise: it is like nothing that anybody expects then.
+        """
+        if isinstance(key, bytes):
+            return super().getHeader(key)
+        value = super().getHeader(key.encode())
+        return value if value is None else value.decode(errors="replace")
+
+    def isSecure(self) -> bool:
+        """
+        Whether the client uses TLS, which may end at a proxy that we trust.
+        """
+        if self._by_tls is None:
+            return bool(super().isSecure())
+        return self._by_tls
 
     def _refuse_the_rest(self) -> None:
         """
@@ -126,8 +145,8 @@ def forwarded_for(request: Any) -> str:
     """
     All headers C{X-Forwarded-For} as one.
     """
-    headers = request.requestHeaders.getRawHeaders("x-forwarded-for", [])
-    return ",".join(headers)
+    headers = request.requestHeaders.getRawHeaders(b"x-forwarded-for", [])
+    return b",".join(headers).decode("latin-1")
 
 
 def _last(header: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
@@ -116,9 +117,7 @@ class SoapResource(Resource):
             self._answer(request, data, charset)
         )
         answering.addCallback(send)
-        answering.addErrback(
-            lambda f: self.log.failure("while answering a message", f)
-        )
+        answering.addErrback(lambda f: self._failed(_address_of(request), f))
         return NOT_DONE_YET
 
     def _message(self, request: Request) -> tuple[bytes, str | None]:
@@ -164,8 +163,17 @@ class SoapResource(Resource):
                 self._note_attempt(request, fault, envelope)
             return fault.status, write_fault(fault, envelope)
         except Exception:
-            self.log.failure("while answering a message")
+            identity = envelope.identity if envelope is not None else ""
+            self._failed(station or identity or _address_of(request))
             return 500, write_fault(internal_error(), envelope)
+
+    def _failed(self, who: object, failure: Failure | None = None) -> None:
+        """
+        A bug of ours: somebody is not answered as the standard wants it.
+        """
+        self.log.failure(
+            "while answering a message of {who!r:.200}", failure, who=who
+        )
 
     def _admitted(self, request: Request, envelope: Envelope) -> Handshake:
         """

@@ -279,7 +279,9 @@ class Master(MultiService):
             return self._ready_workers()
         if to == ANY:
             return [c for c in self._ready_workers() if not c.is_draining][:1]
-        return [c for c in self.children if c.is_ready and c.address == to]
+        found = [c for c in self.children if c.is_ready and c.address == to]
+        # An emulator that drains may have one beside it that does not.
+        return sorted(found, key=lambda c: c.is_draining)[:1]
 
     def _missing(self, to: Address) -> list[str]:
         """

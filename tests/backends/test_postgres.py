@@ -18,6 +18,7 @@ from twisted.internet.defer import (
 )
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
+from twisted.logger import capturedLogs, formatEvent
 from twisted.protocols.portforward import ProxyFactory
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -784,6 +785,31 @@ class CommandTests(PostgresTestCase):
         self.assertEqual(state, "Answered")
         self.assertEqual(result["payload"], {"status": "Accepted"})
         self.assertEqual(self.station.asked, [("Reset", {"type": "Soft"})])
+
+    def test_result_refused(self) -> None:
+        """
+        A result that the database refuses is logged, with its station.
+        """
+        self.define(
+            "CommandResult(p_id bigint, p_result jsonb)",
+            "RAISE 'no' USING ERRCODE = 'P0042';",
+            "boolean",
+        )
+        backend = self.started()
+        wait_until(lambda: backend._commands._link)
+        with capturedLogs() as logged:
+            number = self.order()
+            [told] = wait_until(
+                lambda: [
+                    text
+                    for event in logged
+                    if "CommandResult" in (text := formatEvent(event))
+                ]
+            )
+        self.assertEqual(
+            told,
+            f"ocpp.CommandResult failed for command {number} to CP1: P0042",
+        )
 
     def test_in_a_notification(self) -> None:
         """

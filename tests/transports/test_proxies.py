@@ -7,11 +7,13 @@ import struct
 
 from hypothesis import given, strategies
 from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
+from zope.interface import directlyProvides
 
 from ocpp_tw.config import Server
 from ocpp_tw.transports import proxies
@@ -316,17 +318,24 @@ class RequestTests(World):
         super().setUp()
         self.front._root.putChild(b"mirror", Mirror())
 
-    def ask(self, peer):
+    def ask(self, peer, path="/mirror", tls=False, proto="http, https"):
         protocol = self.front.site.buildProtocol(peer)
         transport = StringTransport(peerAddress=peer)
+        if tls:
+            transport.setTcpNoDelay = bool
+            directlyProvides(transport, ISSLTransport)
         protocol.makeConnection(transport)
         protocol.dataReceived(
-            b"GET /mirror HTTP/1.1\r\nHost: inside\r\n"
+            b"GET %b HTTP/1.1\r\nHost: inside\r\n"
             b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-For: 192.0.2.7\r\n"
-            b"X-Forwarded-Proto: http, https\r\n"
+            b"X-Forwarded-Proto: %b\r\n"
             b"X-Forwarded-Host: cs.example.com\r\n\r\n"
+            % (path.encode(), proto.encode())
         )
         return transport.value().rpartition(b"\r\n\r\n")[2].decode()
+
+    def believe(self):
+        self.front.proxies.use(Server(proxies=("10.0.0.1",)).proxies, False)
 
     def test_strangers(self):
         """
@@ -338,6 +347,30 @@ class RequestTests(World):
         """
         A proxy that is listed says who asks, how, and whom.
         """
-        self.front.proxies.use(Server(proxies=("10.0.0.1",)).proxies, False)
+        self.believe()
         self.assertEqual(self.ask(PROXY), "192.0.2.7 True cs.example.com")
         self.assertEqual(self.ask(STRANGER), "203.0.113.9 False inside")
+
+    def test_before_tls(self):
+        """
+        What a proxy says of the client holds, whether it comes to us by TLS
+        or not.
+        """
+        self.believe()
+        told = self.ask(PROXY, tls=True, proto="http")
+        self.assertEqual(told, "192.0.2.7 False cs.example.com")
+        told = self.ask(STRANGER, tls=True, proto="http")
+        self.assertEqual(told, "203.0.113.9 True inside")
+
+    def test_definition(self):
+        """
+        C{?wsdl} has the URL by which a client reached the proxy.
+        """
+        self.believe()
+        path = "/Ocpp/CentralSystemService"
+        for peer, url in (
+            (PROXY, f"https://cs.example.com{path}"),
+            (STRANGER, f"http://inside{path}"),
+        ):
+            told = self.ask(peer, f"{path}?wsdl")
+            self.assertIn(f'address location="{url}"', told)

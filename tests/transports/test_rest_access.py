@@ -145,6 +145,28 @@ class FirstStartTests(Guarded):
         self.assertEqual(self.ask_as("admin", "GET", "/server").status, 200)
 
 
+class OctetTests(Guarded):
+    """
+    Credentials whose octets are no UTF-8.
+    """
+
+    def test_refused(self) -> None:
+        """
+        They are wrong ones, and no error.
+        """
+        path = "GET /api/v1/stations"
+        for name, value, status in (
+            ("Authorization", b"\xff", 401),
+            ("Authorization", b"Basic \xff\xfe", 400),
+            ("Authorization", b"Basic //79/A==", 400),
+            ("Authorization", b"Bearer \xff.\xfe.\xff", 401),
+            ("Cookie", b"session=\xff", 401),
+            ("X-CSRF-Token", b"\xff", 401),
+        ):
+            self.assertEqual(self.status(path, name, value), status, value)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+
 class RoleTests(Guarded):
     """
     Each call, by each role.

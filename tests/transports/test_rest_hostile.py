@@ -14,7 +14,7 @@ from attrs import evolve
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from ocpp_tw import errors
-from ocpp_tw.config import Server
+from ocpp_tw.config import API, Server
 from ocpp_tw.errors import OCPPError
 from ocpp_tw.transports.rest.errors import OUR_FAULT, STATUS, status_of
 from ocpp_tw.transports.site import LONGEST_BODY
@@ -555,3 +555,54 @@ class SlowTests(World):
             transport.protocol.dataReceived(request)
             self.clock.advance(0)
             self.assertEqual(transport.value().count(b"200 OK"), number + 1)
+
+
+class HeaderTests(World):
+    """
+    Headers whose octets are no UTF-8.
+    """
+
+    api = API(cors=("http://cs.example.com",))
+
+    #: Every header that anybody here reads, and one that nobody does.
+    HEADERS = (
+        *("Host", "Upgrade", "Authorization", "Cookie", "Content-Type"),
+        *("Origin", "Access-Control-Request-Method", "Sec-Fetch-Site"),
+        *("Sec-Fetch-Mode", "X-CSRF-Token", "Last-Event-ID", "Accept"),
+        *("Accept-Encoding", "Accept-Language", "If-None-Match", "Range"),
+        *("If-Modified-Since", "X-Forwarded-For", "X-Forwarded-Proto"),
+        *("X-Forwarded-Host", "Referer", "User-Agent", "Content-Encoding"),
+        *("SOAPAction", "Sec-WebSocket-Protocol", "Sec-WebSocket-Key"),
+        "X-Other",
+    )
+
+    REQUESTS = (
+        *("GET /", "GET /docs", "GET /readyz", "GET /metrics"),
+        *("GET /api/v1/stations", "GET /api/v1/events", "GET /api/v1/nope"),
+        *("OPTIONS /api/v1/stations", "POST /api/v1/ChargePoint/CP1/Reset"),
+        *("POST /api/v1/session", "DELETE /api/v1/session"),
+        *("GET /api/v1/session", "POST /api/v1/time"),
+        *("GET /Ocpp?wsdl", "POST /Ocpp", "GET /ocpp/CP1"),
+    )
+
+    def test_harmless(self) -> None:
+        """
+        They are as any other that means nothing: no request fails by them,
+        and nothing is logged.
+        """
+        self.front.proxies.use(Server(proxies=("10.0.0.1",)).proxies, False)
+        for request in self.REQUESTS:
+            for name in self.HEADERS:
+                for value in (b"\xff", b"Basic \xe4, text/\xfc;q=\xff"):
+                    status = self.status(request, name, value)
+                    self.assertIn(status // 100, (2, 3, 4), (request, name))
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_nobody_gets_in(self) -> None:
+        """
+        Who is not to come in does not by such a header.
+        """
+        path = "POST /api/v1/time"
+        self.assertEqual(self.status(path, "X-Other", b"x"), 200)
+        for name, status in (("Host", 400), ("Origin", 403)):
+            self.assertEqual(self.status(path, name, b"\xff"), status, name)

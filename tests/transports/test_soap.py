@@ -10,7 +10,7 @@ from typing import Any
 
 from lxml import etree
 from twisted.internet.defer import Deferred
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 
 from ocpp_tw.errors import (
     BadRequest,
@@ -22,8 +22,13 @@ from ocpp_tw.errors import (
 )
 from ocpp_tw.journal import known_from
 from ocpp_tw.router import Refused
+from ocpp_tw.transports import soap
 from ocpp_tw.transports.soap_addresses import Allowed
-from ocpp_tw.transports.soap_stations import MOST_WAITING, SoapRules
+from ocpp_tw.transports.soap_stations import (
+    MOST_WAITING,
+    SoapRules,
+    SoapStations,
+)
 
 from .soap_world import (
     ADDRESSING,
@@ -297,6 +302,28 @@ class FaultTests(SoapWorld):
         )
         self.assertNotIn(b"password", answer.body)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_bug(self) -> None:
+        """
+        A bug of ours is logged with the name of the station; before that is
+        known, with its address.
+        """
+
+        def broken(*_: Any) -> None:
+            raise RuntimeError("password")
+
+        for where, name, who in (
+            (SoapStations, "station", "'CP1'"),
+            (soap, "parse", "'127.0.0.1:31337'"),
+        ):
+            self.patch(where, name, broken)
+            with capturedLogs() as logged:
+                answer = self.post(envelope())
+            self.assertEqual(answer.status, 500)
+            self.assertNotIn(b"password", answer.body)
+            [told] = [formatEvent(e) for e in logged if "log_failure" in e]
+            self.assertEqual(told, f"while answering a message of {who}")
+        self.flushLoggedErrors(RuntimeError)
 
     def test_unspeakable(self) -> None:
         """

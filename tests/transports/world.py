@@ -12,9 +12,12 @@ import orjson
 from attrs import frozen
 from treq.testing import StubTreq
 from twisted.application.service import Service
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
@@ -257,6 +260,25 @@ class World(SynchronousTestCase):
         station.last_seen = self.clock.seconds()
         self.router.connected(station)
         return station
+
+    def status(self, request: str, name: str, value: bytes) -> int:
+        """
+        The status of an answer, where a header has any octets.
+
+        @param request: C{"GET /api/v1/stations"}
+        """
+        peer = IPv4Address("TCP", "10.0.0.1", 5000)
+        transport = StringTransport(peerAddress=peer)
+        protocol = self.front.site.buildProtocol(peer)
+        protocol.makeConnection(transport)
+        headers = {"Host": b"localhost", "Content-Length": b"0", name: value}
+        lines = [b"%b: %b" % (k.encode(), v) for k, v in headers.items()]
+        first = f"{request} HTTP/1.1".encode()
+        protocol.dataReceived(b"\r\n".join([first, *lines, b"", b""]))
+        answer = transport.value()
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertTrue(answer, (request, name))
+        return int(answer.split(b" ", 2)[1])
 
     async def read_again(self) -> str:
         self.reloads += 1

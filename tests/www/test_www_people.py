@@ -238,3 +238,19 @@ class EmulatorTests(World, SynchronousTestCase):
         self.browser.until_read("Accepted")
         offered = Select(self.browser.field("Error")).options
         self.assertEqual({o.text for o in offered}, ERRORS - {"NoError"})
+
+
+class EmulatorOfWorkersTests(EmulatorTests):
+    """
+    Stations that are emulated in a process of their own, beside workers.
+    """
+
+    settings: ClassVar = {
+        "CS_MAIN_WORKERS": "2",
+        "CS_PROCESS_CHARGEPOINT_ENABLE": "yes",
+    }
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.central.until_logged("is ready", 3)

@@ -288,16 +288,20 @@ class Commands(Service):
                 elapsed = self._clock.seconds() - begun
                 if not self.running or elapsed > PATIENCE:
                     self.log.error(
-                        "what came of command {number} is not told: {why}",
+                        "what came of command {number} to {identity} is not "
+                        "told: {why}",
                         number=number,
+                        identity=order.get("identity"),
                         why=str(e),
                     )
                     return
                 await deferLater(self._clock, 1.0)
             except (NotKept, psycopg2.Error) as e:
                 self.log.error(
-                    "ocpp.CommandResult failed for command {number}: {why}",
+                    "ocpp.CommandResult failed for command {number} to "
+                    "{identity}: {why}",
                     number=number,
+                    identity=order.get("identity"),
                     why=getattr(e, "pgcode", None) or str(e),
                 )
                 return
