@@ -251,6 +251,11 @@ class Visitors(threading.Thread):
     @ivar seen: what became of them.
     """
 
+    #: How long it keeps a connection without a request, in seconds: not as
+    #: long as the server does (C{[server] timeout}), as one waits for the
+    #: other client while workers start.
+    IDLE = 0.2
+
     def __init__(self, port: int) -> None:
         super().__init__(daemon=True)
         self._port = port
@@ -258,14 +263,16 @@ class Visitors(threading.Thread):
         self.enough = False
 
     def run(self) -> None:
-        kept = self._connection()
+        kept, used = self._connection(), time.monotonic()
         while not self.enough:
             fresh = self._connection()
             self._ask(fresh)
             fresh.close()
+            if time.monotonic() - used > self.IDLE:
+                kept.close()
             if self._ask(kept) == "close":
                 kept.close()
-                kept = self._connection()
+            used = time.monotonic()
             time.sleep(0.002)
         kept.close()
 
