@@ -88,7 +88,7 @@ class Workers(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.central = server(
-            self, CS_MAIN_WORKERS="2", CS_SERVER_TIMEOUT="2 s"
+            self, CS_MAIN_WORKERS="2", CS_SERVER_TIMEOUT="1 s"
         )
         self.addCleanup(self.end)
         self.central.start()
