@@ -239,6 +239,11 @@ class BackupTests(SynchronousTestCase):
         )
         self.addCleanup(connection.close)
         begun = [self.begin(connection, n) for n in range(5)]
+        # Nobody waits for what the journal keeps.
+        central.until(
+            lambda: self.knows(central.folder / "cs-journal.sqlite3"),
+            "the station is kept",
+        )
         files = ("cs.sqlite3", "cs-journal.sqlite3")
         for name in files:
             with (
@@ -257,6 +262,13 @@ class BackupTests(SynchronousTestCase):
         self.assertEqual(kept, set(begun))
         known = {x["identity"] for x in central.items("stations")}
         self.assertEqual(known, {"CP1"})
+
+    def knows(self, journal: Path) -> bool:
+        with sqlite3.connect(journal) as database:
+            [count] = database.execute(
+                "SELECT count(*) FROM stations"
+            ).fetchone()
+        return bool(count)
 
     def begin(self, connection: ClientConnection, meter: int) -> int:
         payload = {

@@ -312,7 +312,11 @@ class ElsewhereTests(SynchronousTestCase):
         """
         backend = webhook(connections=1)
         for _ in range(3):
-            backend.answer(FakeStation("CP1"), Call("1", "Heartbeat", {}))
+            answer = backend.answer(
+                FakeStation("CP1"), Call("1", "Heartbeat", {})
+            )
+            answer.addErrback(lambda failure: None)
+            self.addCleanup(answer.cancel)
         backend.unanswered.update(["status 500", "status 500"])
         self.assertEqual(
             self.figures(backend),
