@@ -5,9 +5,11 @@ What is known of each station: the one here now, and the one long gone.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 from attrs import define, evolve, field, fields, frozen
 
@@ -139,6 +141,18 @@ _MEMBERS: dict[str, _Member] = {
 }
 
 
+class FoundBy(NamedTuple):
+    """
+    What a station is found by, in one case, as it follows from what it said
+    when it booted and from what was decided about it.
+    """
+
+    boot: Payload | None
+    settings: Settings
+    vendor: str
+    words: str
+
+
 @define(eq=False)
 class Known:
     """
@@ -159,6 +173,7 @@ class Known:
         seconds; None where it has not booted yet.
     @ivar boot_status: what its last BootNotification was answered with.
     @ivar greeted: whether it may be sent commands, on this connection.
+    @ivar found_by: what it is found by, once somebody has looked for it.
     @ivar reports: the last of each other notification, by action.
     """
 
@@ -186,6 +201,7 @@ class Known:
     silences: int = 0
     boot_status: str = ""
     greeted: bool = False
+    found_by: FoundBy | None = None
 
     @property
     def seen(self) -> float | None:
@@ -262,6 +278,8 @@ class Fleet:
 
     def __init__(self, known: Mapping[str, Known] | None = None) -> None:
         self._known = dict(known or {})
+        #: Their names in order, once somebody asked for that.
+        self._order: list[str] | None = None
         self.unsaved: set[str] = set()
 
     def __iter__(self) -> Iterator[Known]:
@@ -276,7 +294,20 @@ class Fleet:
     def get(self, identity: str) -> Known | None:
         return self._known.get(identity)
 
+    def after(self, identity: str) -> Iterator[Known]:
+        """
+        Those whose names come after that one, in the order of names.
+        """
+        if self._order is None:
+            self._order = sorted(self._known)
+        place = bisect_right(self._order, identity)
+        names = islice(self._order, place, None)
+        # In C: thousands are looked at for one page.
+        return filter(None, map(self._known.get, names))
+
     def add(self, known: Known) -> None:
+        if known.identity not in self._known:
+            self._order = None
         self._known[known.identity] = known
 
     def known(self, identity: str) -> Known:
@@ -296,7 +327,8 @@ class Fleet:
         """
         known = self._known.get(identity)
         if known is None:
-            known = self._known[identity] = Known(identity)
+            known = Known(identity)
+            self.add(known)
         self.unsaved.add(identity)
         return known
 
@@ -309,7 +341,7 @@ class Fleet:
         old = self._known.get(identity) or Known(identity)
         settings = old.settings.changed(body)
         old.settings = evolve(settings, registered=True)
-        self._known[identity] = old
+        self.add(old)
         self.unsaved.add(identity)
         return old
 
@@ -319,6 +351,7 @@ class Fleet:
         """
         known = self.known(identity)
         del self._known[identity]
+        self._order = None
         self.unsaved.discard(identity)
         return known
 

@@ -30,6 +30,28 @@ class FleetTests(SynchronousTestCase):
         self.assertEqual(fleet.unsaved, {"CP1"})
         self.assertFalse(known.settings.registered)
 
+    def test_in_order(self) -> None:
+        """
+        They are found in the order of their names, whoever comes and goes.
+        """
+        fleet = Fleet()
+
+        def after(identity: str) -> list[str]:
+            return [known.identity for known in fleet.after(identity)]
+
+        self.assertEqual(after(""), [])
+        for identity in ("CP3", "CP1", "CP2"):
+            fleet.seen(identity)
+        self.assertEqual(after(""), ["CP1", "CP2", "CP3"])
+        self.assertEqual(after("CP1"), ["CP2", "CP3"])
+        fleet.change("CP10", {})
+        fleet.add(Known("CP0"))
+        self.assertEqual(after("CP00"), ["CP1", "CP10", "CP2", "CP3"])
+        some = fleet.after("CP1")
+        fleet.forget("CP2")
+        self.assertEqual([k.identity for k in some], ["CP10", "CP3"])
+        self.assertEqual(after("CP3"), [])
+
     def test_registered(self) -> None:
         """
         A station can be registered before it is seen.

@@ -4,11 +4,9 @@ The stations, and asking one or many of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from heapq import nsmallest
-from itertools import chain, islice
-from operator import attrgetter
+from itertools import islice
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -17,7 +15,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 
 from ...errors import BadRequest, Conflict, NotFound
-from ...fleet import Known, Settings
+from ...fleet import FoundBy, Known, Settings
 from ...interfaces import Page
 from ...ocpp.translate import is_operation
 from ...ocpp.versions import Version
@@ -41,7 +39,7 @@ from .stream import Survey
 
 
 #: How many stations are looked at between two turns of others.
-SLICE = 2000
+SLICE = 1000
 
 _CALL: dict[str, type] = {"action": str, "payload": dict}
 
@@ -174,28 +172,24 @@ class Stations:
         query = read_list_query(
             request, "connected", "status", "vendor", "version", "q"
         )
-        connected = read_flag(query.get("connected"), "connected")
         cursor = query.get("cursor", "")
         tests = [
-            partial(matches, text=query[name])
-            for name, matches in _FILTERS.items()
+            partial(matches, text=fold(query[name]))
+            for name, (fold, matches) in _FILTERS.items()
             if name in query
         ]
+        connected = read_flag(query.get("connected"), "connected")
+        if connected is not None:
+            tests.append(partial(_is_connected, wanted=connected))
         found: list[Known] = []
-        everyone = iter(self._router.fleet)
+        everyone = self._router.fleet.after(cursor)
         while some := list(islice(everyone, SLICE)):
-            chosen = (
-                known
-                for known in some
-                if known.identity > cursor
-                and connected in (None, known.station is not None)
-                and all(matches(known) for matches in tests)
-            )
-            found = nsmallest(
-                query["limit"] + 1,
-                chain(found, chosen),
-                key=attrgetter("identity"),
-            )
+            chosen: Iterable[Known] = some
+            for matches in tests:
+                chosen = filter(matches, chosen)
+            found += chosen
+            if len(found) > query["limit"]:
+                break
             if len(some) == SLICE:
                 await deferLater(self._reactor, 0)
         return _page(found, query["limit"])
@@ -419,6 +413,10 @@ def _said(known: Known, name_1x: str, name_2x: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _is_connected(known: Known, wanted: bool) -> bool:
+    return (known.station is not None) is wanted
+
+
 def _has_status(known: Known, text: str) -> bool:
     return any(
         connector.get("status") == text
@@ -426,14 +424,31 @@ def _has_status(known: Known, text: str) -> bool:
     )
 
 
-def _mentions(known: Known, text: str) -> bool:
-    texts = known.identity, _vendor(known), _model(known), known.settings.note
-    return text.casefold() in "\n".join(texts).casefold()
+def _found_by(known: Known) -> FoundBy:
+    """
+    What it is found by; thousands are looked at for one page.
+    """
+    found_by = known.found_by
+    if (
+        found_by is None
+        or found_by.boot is not known.boot
+        or found_by.settings is not known.settings
+    ):
+        vendor, note = _vendor(known), known.settings.note
+        words = "\n".join((known.identity, vendor, _model(known), note))
+        found_by = known.found_by = FoundBy(
+            known.boot, known.settings, vendor.casefold(), words.casefold()
+        )
+    return found_by
 
 
-_FILTERS = {
-    "status": _has_status,
-    "vendor": lambda known, text: _vendor(known).casefold() == text.casefold(),
-    "version": lambda known, text: known.version == text,
-    "q": _mentions,
+#: What makes the text of a filter ready, and whether a station matches it.
+_FILTERS: dict[str, tuple[Callable[[str], str], Callable[..., bool]]] = {
+    "status": (str, _has_status),
+    "vendor": (
+        str.casefold,
+        lambda known, text: _found_by(known).vendor == text,
+    ),
+    "version": (str, lambda known, text: known.version == text),
+    "q": (str.casefold, lambda known, text: text in _found_by(known).words),
 }
