@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -50,6 +51,10 @@ MOST_WAITING = 32
 
 #: How many of our CALLs may wait for their turn.
 MOST_PENDING = 100
+
+#: What our message ids begin with, never the same in two processes, and the
+#: number that follows.
+_OURS, _NUMBERS = uuid4().hex[:20], count(1)
 
 #: How many of our replies are kept for a CALL that is sent again.
 REPLIES_KEPT = 3
@@ -200,9 +205,13 @@ class Peer:
             raise TooManyCalls(
                 f"{MOST_PENDING} calls wait for this station already"
             )
-        await turn.acquire()
+        if turn.locked:
+            await turn.acquire()
+        else:
+            # To wait for what need not be waited for costs as much as to ask.
+            turn.locked = True
         try:
-            call = Call(uuid4().hex, action, payload)
+            call = Call(f"{_OURS}{next(_NUMBERS):x}", action, payload)
             return await self._ask(call, timeout or self.timeout)
         finally:
             turn.release()
