@@ -8,6 +8,7 @@ behind the standard library's HTTP, what they are asked.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -50,6 +51,39 @@ ENVELOPE = "http://www.w3.org/2003/05/soap-envelope"
 NOW = "2025-11-23T12:00:00Z"
 
 
+def served(case: Any, answer: Callable[[bytes], bytes], kind: str) -> str:
+    """
+    A web server in a thread of its own, until the test ends.
+
+    @param answer: takes what was posted, and gives the body of the reply.
+    @param kind: the C{Content-Type} of that.
+    @return: its URL.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            size = int(self.headers["Content-Length"])
+            body = answer(self.rfile.read(size))
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """
+            It is quiet.
+            """
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=http.serve_forever, daemon=True).start()
+    case.addCleanup(http.server_close)
+    case.addCleanup(http.shutdown)
+    return f"http://127.0.0.1:{http.server_port}/"
+
+
 class StationService:
     """
     A station's service: takes every command, and answers with the samples.
@@ -64,28 +98,7 @@ class StationService:
         self.schema = _schema(central, version, "ChargePointService")
         self.asked: list[tuple[str, Any]] = []
         self.headers: list[dict[str, str]] = []
-        service = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                size = int(self.headers["Content-Length"])
-                answer = service.answer(self.rfile.read(size))
-                self.send_response(200)
-                self.send_header("Content-Type", "application/soap+xml")
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_: Any) -> None:
-                """
-                It is quiet.
-                """
-
-        http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        Thread(target=http.serve_forever, daemon=True).start()
-        case.addCleanup(http.server_close)
-        case.addCleanup(http.shutdown)
-        self.url = f"http://127.0.0.1:{http.server_port}/cp"
+        self.url = served(case, self.answer, "application/soap+xml") + "cp"
 
     def answer(self, posted: bytes) -> bytes:
         header, body = ElementTree.fromstring(posted)
@@ -298,31 +311,10 @@ class Webhook:
 
     def __init__(self, case: Any) -> None:
         self.asked: list[tuple[str, Any]] = []
-        webhook = self
+        self.url = served(case, self.reply, "application/json")
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                size = int(self.headers["Content-Length"])
-                answer = webhook.answer(json.loads(self.rfile.read(size)))
-                body = json.dumps(answer).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                """
-                It is quiet.
-                """
-
-        http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        Thread(target=http.serve_forever, daemon=True).start()
-        case.addCleanup(http.server_close)
-        case.addCleanup(http.shutdown)
-        self.url = f"http://127.0.0.1:{http.server_port}/"
+    def reply(self, posted: bytes) -> bytes:
+        return json.dumps(self.answer(json.loads(posted))).encode()
 
     def answer(self, asked: Any) -> Any:
         self.asked.append((asked["action"], asked["payload"]))
