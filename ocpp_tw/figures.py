@@ -150,21 +150,23 @@ class Tally:
         self.sent: dict[str, Count] = {}
         self.strays = 0
 
-    def note(self, entry: Any) -> None:
+    def note(self, entries: Iterable[Any]) -> None:
         """
-        A message passed: a L{ocpp_tw.messagelog.Entry}.
+        Messages passed: see L{ocpp_tw.messagelog.Entry}.
         """
-        _, _, way, _, action, _, reply, seconds, violations, error = entry
-        count = (self.received if way == "in" else self.sent).get(action)
-        if not reply or count is None or violations or error:
-            self._note_odd(entry)
-            return
-        if reply[1] == _FOUR:
-            count.error += 1
-        else:
-            count.result += 1
-        count.counts[bisect_left(BOUNDS, seconds)] += 1
-        count.sum += seconds
+        received, sent = self.received, self.sent
+        for entry in entries:
+            _, _, way, _, action, _, reply, seconds, violations, error = entry
+            count = (received if way == "in" else sent).get(action)
+            if not reply or count is None or violations or error:
+                self._note_odd(entry)
+                continue
+            if reply[1] == _FOUR:
+                count.error += 1
+            else:
+                count.result += 1
+            count.counts[bisect_left(BOUNDS, seconds)] += 1
+            count.sum += seconds
 
     def _note_odd(self, entry: Any) -> None:
         """

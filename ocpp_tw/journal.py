@@ -186,13 +186,13 @@ class Journal(Service):
         # What is lost by a power failure here is a line of the log; a crash
         # of the process loses nothing.
         self.database = Database(path, MIGRATIONS, reactor, durable=False)
+        self._tally = Tally(_actions())
+        count = self._tally.note
         self._messages: MessageLog = (
-            RecentMessages()
+            RecentMessages(count)
             if path == MEMORY
-            else KeptMessages(self.database, reactor)
+            else KeptMessages(self.database, reactor, count)
         )
-        #: What became of the messages since the start.
-        self.tally = Tally(_actions())
         #: A message passed: see L{MessageLog.note}.
         self.note: Callable[[Entry], None]
         self.also_tell(None)
@@ -238,17 +238,13 @@ class Journal(Service):
         """
         Tell somebody else, too, of every message that passes.
         """
-        count, keep = self.tally.note, self._messages.note
-
-        def counted(entry: Entry) -> None:
-            count(entry)
-            keep(entry)
+        keep = self._messages.note
 
         def told(entry: Entry) -> None:
-            counted(entry)
+            keep(entry)
             note(entry)  # type: ignore[misc]
 
-        self.note = counted if note is None else told
+        self.note = keep if note is None else told
 
     def refused(self, attempt: Attempt) -> None:
         """
@@ -339,6 +335,14 @@ class Journal(Service):
         )
 
     # Reading
+
+    @property
+    def tally(self) -> Tally:
+        """
+        What became of the messages since the start.
+        """
+        self._messages.backlog.settle()
+        return self._tally
 
     async def messages(
         self,

@@ -34,6 +34,9 @@ from .ocpp.times import parse_time
 #: How many messages, and how many octets of them, are kept in memory.
 MOST_RECENT, MOST_OCTETS = 20_000, 1 << 26
 
+#: How many messages are counted, and put to the others, together.
+BATCH = 50
+
 #: How long messages wait to be written together, in seconds.
 TOGETHER = 0.1
 
@@ -99,9 +102,9 @@ class Entry(NamedTuple):
     violations: Sequence[Violation] | str | None
     error: str | None = None
 
-    @property
-    def octets(self) -> int:
-        return len(self.frame) + len(self.reply or b"")
+
+#: Makes an L{Entry} of its values, quickly.
+entry_of: Callable[[tuple[Any, ...]], Entry] = partial(tuple.__new__, Entry)
 
 
 class Rule(NamedTuple):
@@ -174,32 +177,63 @@ class Backlog:
     @ivar watch: who else wants to see each as it comes.
     """
 
-    def __init__(self) -> None:
-        self.entries: deque[Entry] = deque()
+    def __init__(
+        self, count: Callable[[Sequence[Entry]], None] = lambda entries: None
+    ) -> None:
+        """
+        @param count: told of all that came, some at a time.
+        """
         self.dropped = 0
         self.watch: Callable[[Entry], None] | None = None
+        self._count = count
+        self._entries: deque[Entry] = deque()
         self._octets = 0
+        self._fresh: list[Entry] = []
 
     def add(self, entry: Entry) -> None:
-        octets = len(entry[5]) + len(entry[6] or b"")
-        if octets > LONGEST_FRAME:
+        if len(entry[5]) + len(entry[6] or b"") > LONGEST_FRAME:
             entry = _shortened(entry)
-            octets = entry.octets
-        self.entries.append(entry)
+        fresh = self._fresh
+        fresh.append(entry)
         if self.watch is not None:
             self.watch(entry)
-        self._octets += octets
-        while len(self.entries) > MOST_RECENT or self._octets > MOST_OCTETS:
-            self._octets -= self.entries.popleft().octets
+        if len(fresh) >= BATCH:
+            self.settle()
+
+    def settle(self) -> None:
+        """
+        Count what came, and put it to the others: what is done for many at a
+        time costs each of them less.
+        """
+        fresh, self._fresh = self._fresh, []
+        self._count(fresh)
+        entries = self._entries
+        entries.extend(fresh)
+        self._octets += sum(map(_octets, fresh))
+        while len(entries) > MOST_RECENT or self._octets > MOST_OCTETS:
+            self._octets -= _octets(entries.popleft())
             self.dropped += 1
+
+    @property
+    def entries(self) -> deque[Entry]:
+        """
+        All of them, oldest first.
+        """
+        self.settle()
+        return self._entries
 
     def take(self) -> Iterable[Entry]:
         """
         All of them, which are gone from here then.
         """
-        entries, self.entries = self.entries, deque()
+        self.settle()
+        entries, self._entries = self._entries, deque()
         self._octets = 0
         return entries
+
+
+def _octets(entry: Entry) -> int:
+    return len(entry[5]) + len(entry[6] or b"")
 
 
 def _shortened(entry: Entry) -> Entry:
@@ -215,8 +249,8 @@ class RecentMessages:
     The last messages, in memory.
     """
 
-    def __init__(self) -> None:
-        self.backlog = Backlog()
+    def __init__(self, count: Callable[[Sequence[Entry]], None]) -> None:
+        self.backlog = Backlog(count)
         self.note = self.backlog.add
 
     def start(self) -> None:
@@ -229,12 +263,11 @@ class RecentMessages:
         self, limit: int, cursor: str | None, filters: Mapping[str, str | None]
     ) -> Page:
         backlog = self.backlog
-        last = backlog.dropped + len(backlog.entries)
+        entries = backlog.entries
+        last = backlog.dropped + len(entries)
         before = last + 1 if cursor is None else whole(cursor, "cursor")
         wanted = _Filter(filters)
-        numbered = zip(
-            range(last, 0, -1), reversed(backlog.entries), strict=False
-        )
+        numbered = zip(range(last, 0, -1), reversed(entries), strict=False)
         rows = [
             _as_json((number, *_row(entry)))
             for number, entry in islice(
@@ -295,9 +328,14 @@ class KeptMessages:
 
     log = Logger()
 
-    def __init__(self, database: Database, reactor: IReactorTime) -> None:
+    def __init__(
+        self,
+        database: Database,
+        reactor: IReactorTime,
+        count: Callable[[Sequence[Entry]], None],
+    ) -> None:
         self._database = database
-        self.backlog = Backlog()
+        self.backlog = Backlog(count)
         self.note = self.backlog.add
         self._writing = LoopingCall(self._write)
         self._writing.clock = reactor

@@ -76,11 +76,11 @@ class TallyTests(SynchronousTestCase):
         Results, errors and silence are told apart, in OCPP-J and in SOAP.
         """
         for _ in range(2):
-            self.tally.note(entry())
-            self.tally.note(entry(reply=b'[4,"7","X","",{}]'))
-            self.tally.note(entry(reply=b"<Fault/>", error="X"))
-            self.tally.note(entry(reply=b"<Envelope/>"))
-        self.tally.note(entry("Reset", None, direction="out"))
+            self.tally.note([entry()])
+            self.tally.note([entry(reply=b'[4,"7","X","",{}]')])
+            self.tally.note([entry(reply=b"<Fault/>", error="X")])
+            self.tally.note([entry(reply=b"<Envelope/>")])
+        self.tally.note([entry("Reset", None, direction="out")])
         heartbeats = self.tally.received["Heartbeat"]
         self.assertEqual(
             heartbeats.outcomes, {"result": 4, "error": 4, "no_answer": 0}
@@ -96,7 +96,7 @@ class TallyTests(SynchronousTestCase):
         Stations cannot make up labels.
         """
         for number in range(100):
-            self.tally.note(entry(f"X{number}"))
+            self.tally.note([entry(f"X{number}")])
         self.assertEqual(list(self.tally.received), ["other"])
         self.assertEqual(self.tally.received["other"].result, 100)
 
@@ -104,15 +104,15 @@ class TallyTests(SynchronousTestCase):
         """
         What was no message is counted as that.
         """
-        self.tally.note(entry("", None, violations="no JSON"))
+        self.tally.note([entry("", None, violations="no JSON")])
         self.assertEqual((self.tally.strays, self.tally.received), (1, {}))
 
     def test_violations(self):
         """
         Calls that broke their schema are counted once each.
         """
-        self.tally.note(entry(violations=["a", "b"]))
-        self.tally.note(entry(violations=[]))
+        self.tally.note([entry(violations=["a", "b"])])
+        self.tally.note([entry(violations=[])])
         self.assertEqual(self.tally.received["Heartbeat"].violations, 1)
 
 

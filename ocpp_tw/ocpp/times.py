@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
@@ -27,6 +28,12 @@ def parse_time(text: object) -> float | None:
     """
     if not isinstance(text, str) or not 8 <= len(text) <= 64:
         return None
+    return _parse(text)
+
+
+# Where time matters there are many stations, and they tell the same time.
+@lru_cache(maxsize=1024)
+def _parse(text: str) -> float | None:
     try:
         # Nearly all are like this.
         when = datetime.fromisoformat(text)
@@ -88,5 +95,9 @@ def write_time(milliseconds: int) -> str:
     '1970-01-01T00:00:01.001Z'
     """
     seconds, rest = divmod(milliseconds, 1000)
-    when = datetime.fromtimestamp(seconds, UTC)
-    return f"{when:%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    return f"{_second(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]

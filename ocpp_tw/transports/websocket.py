@@ -28,7 +28,7 @@ from twisted.web.iweb import IRequest
 from zope.interface import implementer
 
 from ..journal import Attempt
-from ..messagelog import Entry
+from ..messagelog import Entry, entry_of
 from ..ocpp.messages import Call, Payload
 from ..ocpp.versions import SPOKEN, Version, negotiate
 from ..peer import Peer
@@ -238,20 +238,23 @@ class WebSocketStation:
 
     def answered(self, call: Call, frame: bytes, reply: bytes) -> None:
         asked_at = self.asked_at
-        violations, self.violations = self.violations, None
         self._journal.note(
-            Entry(
-                asked_at,
-                self.identity,
-                "in",
-                call.unique_id,
-                call.action,
-                frame,
-                reply,
-                self._seconds() - asked_at,
-                violations,
+            entry_of(
+                (
+                    asked_at,
+                    self.identity,
+                    "in",
+                    call.unique_id,
+                    call.action,
+                    frame,
+                    reply,
+                    self._seconds() - asked_at,
+                    self.violations,
+                    None,
+                )
             )
         )
+        self.violations = None
         if self._farewell is not None:
             self._protocol.say_goodbye(*self._farewell)
 

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from ocpp_tw.backends.embedded import suspicion
-from ocpp_tw.backends.embedded.suspicion import Figures, assess
+from ocpp_tw.backends.embedded.suspicion import assess
 
 from .embedded import NOW, World, at
 
@@ -275,16 +275,14 @@ class RuleTests(SynchronousTestCase):
         """
         Samples stand in for a stop that is not known.
         """
-        figures = Figures(100, NOW, None, None, [(NOW + 1, 150.0)])
-        self.assertEqual(assess(figures), (50, set()))
+        readings = [(NOW + 1, 150.0)]
+        self.assertEqual(assess(100, NOW, None, None, readings), (50, set()))
 
     def test_nothing_known(self) -> None:
         """
         A start alone is no energy.
         """
-        self.assertEqual(
-            assess(Figures(100, NOW, None, None, [])), (None, set())
-        )
+        self.assertEqual(assess(100, NOW, None, None, []), (None, set()))
 
     def test_documented(self) -> None:
         """

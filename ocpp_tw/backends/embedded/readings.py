@@ -13,6 +13,7 @@ from attrs import define
 
 from ...ocpp.times import parse_time
 from . import suspicion
+from .suspicion import ANCIENT_BEFORE
 
 
 #: The default of a sampledValue (OCPP 1.6, section 7.31 Measurand).
@@ -86,50 +87,40 @@ def read(
     """
     The readings of a C{meterValue} or C{transactionData} list, in its order.
     """
-    return [_read(value, received) for value in meter_values]
+    readings = []
+    for value in meter_values:
+        samples, sent = value["sampledValue"], value["timestamp"]
+        time, doubt = corrected(sent, received)
+        register, at = _register(samples)
+        text = _as_text(samples)
+        reading = Reading(time, sent, register, at, text, None)
+        readings.append(reading)
+        if doubt is not None:
+            for position in range(len(samples)):
+                reading.flag(position, doubt)
+    return readings
 
 
-def _read(meter_value: Mapping[str, Any], received: int) -> Reading:
-    samples = meter_value["sampledValue"]
-    sent = meter_value["timestamp"]
-    time, doubt = corrected(sent, received)
-    reading = Reading(time, sent, None, 0, _as_text(samples), None)
+def _register(
+    samples: Sequence[Mapping[str, Any]],
+) -> tuple[float | None, int]:
+    """
+    Where the energy register of all phases stands, at the outlet, in Wh, and
+    which sample says so.
+    """
     for position, sample in enumerate(samples):
-        if _is_register(sample) and _weigh(reading, position, sample):
-            break
-    if doubt is not None:
-        for position in range(len(samples)):
-            reading.flag(position, doubt)
-    return reading
-
-
-def _is_register(sample: Mapping[str, Any]) -> bool:
-    """
-    Whether a sample is the register of all phases, at the outlet.
-    """
-    return (
-        sample.get("measurand", REGISTER) == REGISTER
-        and "phase" not in sample
-        and sample.get("location", "Outlet") == "Outlet"
-        and sample.get("format") != "SignedData"
-    )
-
-
-def _weigh(reading: Reading, position: int, sample: Mapping[str, Any]) -> bool:
-    """
-    Take the register from a sample, if it says where that stands.
-    """
-    value = number(sample["value"])
-    if value is None:
-        return False
-    unit = sample.get("unit")
-    if unit in SCALE:
-        value *= SCALE[unit]
-    if abs(value) > _LARGEST:
-        return False
-    reading.register = value
-    reading.register_at = position
-    return True
+        if (
+            sample.get("measurand", REGISTER) == REGISTER
+            and "phase" not in sample
+            and sample.get("location", "Outlet") == "Outlet"
+            and sample.get("format") != "SignedData"
+        ):
+            value = number(sample["value"])
+            if value is not None:
+                value *= SCALE.get(sample.get("unit", ""), 1)
+                if abs(value) <= _LARGEST:
+                    return value, position
+    return None, 0
 
 
 def doubt_about(sample: Mapping[str, Any]) -> str | None:
@@ -204,7 +195,7 @@ def corrected(sent: str, received: int) -> tuple[int, str | None]:
     """
     seconds = parse_time(sent)
     time = None if seconds is None else int(seconds * 1000)
-    if time is not None and suspicion.ANCIENT_BEFORE <= time <= received:
+    if time is not None and ANCIENT_BEFORE <= time <= received:
         return time, None
     doubt = suspicion.of_time(time, received)
     if time is None or doubt is not None:

@@ -6,9 +6,7 @@ docs/suspect-data.md tells operators what each word means.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
-from attrs import frozen
+from collections.abc import Sequence
 
 
 FUTURE = "futureTime"
@@ -79,6 +77,8 @@ def of_step(energy: float, milliseconds: float) -> str | None:
     >>> of_step(-1, 60_000), of_step(910_000, 60_000)
     ('runningBackwards', 'implausibleJump')
     """
+    if 0 <= energy <= MARGIN:
+        return None
     if energy < 0:
         return BACKWARDS
     if energy > MARGIN + MOST_POWER * max(milliseconds, 0) / 3_600_000:
@@ -86,39 +86,30 @@ def of_step(energy: float, milliseconds: float) -> str | None:
     return None
 
 
-@frozen
-class Figures:
-    """
-    What the rules know of a transaction: Wh and ms.
-
-    @ivar readings: time and register, in the order of time.
-    """
-
-    meter_start: int
-    start_time: int
-    meter_stop: int | None
-    stop_time: int | None
-    readings: list[tuple[int, float]]
-
-
-def assess(figures: Figures) -> tuple[int | None, set[str]]:
+def assess(
+    meter_start: int,
+    start_time: int,
+    meter_stop: int | None,
+    stop_time: int | None,
+    readings: Sequence[tuple[int, float]],
+) -> tuple[int | None, set[str]]:
     """
     The energy of a transaction in Wh, and what is suspect about it.
 
-    >>> assess(Figures(0, 0, 910_083, 60_000, [(1_000, 910_000.0)]))
+    >>> assess(0, 0, 910_083, 60_000, [(1_000, 910_000.0)])
     (83, {'zeroBegin'})
+
+    @param readings: time and register, in the order of time: ms and Wh.
     """
-    first = (figures.start_time, float(figures.meter_start))
-    course = [first, *figures.readings]
-    if figures.meter_stop is not None:
-        stop_time = figures.stop_time or course[-1][0]
-        course.append((stop_time, float(figures.meter_stop)))
+    course = [(start_time, float(meter_start)), *readings]
+    if meter_stop is not None:
+        course.append((stop_time or course[-1][0], float(meter_stop)))
     words = set()
-    if figures.meter_start == 0 and _begins_elsewhere(course):
+    if meter_start == 0 and _begins_elsewhere(course):
         words.add(ZERO_BEGIN)
         course = [point for point in course if point[1] > 0]
     words |= _along(course)
-    if figures.stop_time is not None and figures.stop_time < first[0]:
+    if stop_time is not None and stop_time < start_time:
         words.add(STOP_BEFORE_START)
     # From 0 to what it ended with is no energy, if it did not begin at 0.
     if len(course) < 2:
@@ -136,6 +127,10 @@ def _begins_elsewhere(course: list[tuple[int, float]]) -> bool:
 
 def _along(course: list[tuple[int, float]]) -> set[str]:
     found = set()
-    for (time, register), (later, next_register) in pairwise(course):
-        found.add(of_step(next_register - register, later - time))
-    return {word for word in found if word}
+    time, register = course[0]
+    for later, next_register in course:
+        word = of_step(next_register - register, later - time)
+        if word is not None:
+            found.add(word)
+        time, register = later, next_register
+    return found

@@ -10,17 +10,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-from attrs import define, frozen
+from attrs import define
 
 from ...database import Row
 from ...errors import Conflict, NotFound
 from . import id_tags, profiles, reservations, suspicion
 from .readings import Reading, clamped, corrected, dumps, read
 from .schema import READINGS
-from .suspicion import Figures
 
 
 #: How many readings of a transaction the rules look at.
@@ -60,7 +59,7 @@ class Meter:
         return word
 
 
-@frozen
+@define
 class Started:
     """
     @ivar ended: the transactions that this start has closed.
@@ -72,7 +71,7 @@ class Started:
     ended: Sequence[int] = ()
 
 
-@frozen
+@define
 class Stopped:
     """
     @ivar transaction_id: None where it was kept aside.
@@ -103,14 +102,19 @@ def start(
     place = (identity, connector)
     time, doubt = corrected(request["timestamp"], received)
     meter = Meter(identity, time, meter_start)
-    before = db.execute(
-        "SELECT id, id_tag_status, closed FROM transactions WHERE identity = ?"
-        " AND connector = ? AND start_sent = ? AND id_tag = ?"
-        " AND meter_start = ?",
+    # In one go: for itself, each would cost more than to find nothing.
+    number, status, closed, is_reserved, is_busy = db.execute(
+        "SELECT before.id, before.id_tag_status, before.closed,"
+        " EXISTS (SELECT 1 FROM reservations WHERE identity = ?1"
+        " AND status = 'Active'), EXISTS (SELECT 1 FROM transactions"
+        " WHERE identity = ?1 AND connector = ?2 AND closed IS NULL)"
+        " FROM (SELECT 1) LEFT JOIN transactions AS before"
+        " ON before.identity = ?1 AND before.connector = ?2"
+        " AND before.start_sent = ?3 AND before.id_tag = ?4"
+        " AND before.meter_start = ?5",
         (*place, request["timestamp"], id_tag, meter_start),
     ).fetchone()
-    if before is not None:
-        number, status, closed = before
+    if number is not None:
         if closed == STOPPED:
             flag(db, number, suspicion.STARTED_AGAIN)
         info = id_tags.authorize(db, id_tag, received, accept_unknown)
@@ -126,8 +130,9 @@ def start(
     number = _insert(
         db, place, id_tag, info["status"], meter, request, received, words
     )
-    _use_reservation(db, place, id_tag, number, request, received)
-    ended = _supersede(db, place, number, time, received)
+    if is_reserved or "reservationId" in request:
+        _use_reservation(db, place, id_tag, number, request, received)
+    ended = _supersede(db, place, number, time, received) if is_busy else ()
     return Started(_started(number, info), number, meter, ended)
 
 
@@ -249,57 +254,96 @@ def stop(
         )
     claimed = clamped(request["transactionId"])
     time, doubt = corrected(request["timestamp"], received)
-    number, guessed = _find_for_stop(db, identity, claimed, request, time)
-    if number is None:
+    found, guessed = _to_stop(db, claimed, identity, time), None
+    if found is None:
+        number = _find_otherwise(db, identity, claimed, request, time)
+        if number is not None:
+            found = _to_stop(db, number, identity, time)
+        guessed = suspicion.GUESSED
+    if found is None:
         lost = f"no transaction {claimed} of this station"
         if keep_aside(db, identity, request, received, lost):
             _keep_data(db, identity, None, request, received)
         return Stopped(answer, None, lost)
     words = {word for word in (doubt, guessed) if word}
-    why = _stop(db, identity, number, request, time, received, words)
-    return Stopped(answer, number, why)
+    why = _stop(db, identity, found, request, time, received, words)
+    return Stopped(answer, found.number, why)
+
+
+class _ToStop(NamedTuple):
+    """
+    A transaction, as a StopTransaction finds it.
+
+    @ivar has_adrift: whether something was measured on its connector in its
+        time that has no transaction.
+    @ivar has_profile: whether its connector has a TxProfile.
+    """
+
+    number: int
+    connector: int
+    closed: str | None
+    meter_stop: int | None
+    stop_sent: str | None
+    meter_start: int
+    start_time: int
+    suspect: str
+    has_adrift: int
+    has_profile: int
+
+
+def _to_stop(
+    db: sqlite3.Connection, number: int, identity: str, time: int
+) -> _ToStop | None:
+    row = db.execute(
+        "SELECT id, connector, closed, meter_stop, stop_sent, meter_start,"
+        " start_time, suspect, connector > 0 AND EXISTS (SELECT 1 FROM"
+        " readings AS r WHERE r.transaction_id IS NULL"
+        " AND r.identity = t.identity AND r.connector = t.connector"
+        " AND r.time BETWEEN t.start_time AND ?), EXISTS (SELECT 1 FROM"
+        " charging_profiles AS p WHERE p.identity = t.identity"
+        " AND p.connector = t.connector AND p.purpose = 'TxProfile')"
+        " FROM transactions AS t WHERE id = ? AND identity = ?",
+        (time, number, identity),
+    ).fetchone()
+    return None if row is None else _ToStop(*row)
 
 
 def _stop(
     db: sqlite3.Connection,
     identity: str,
-    number: int,
+    found: _ToStop,
     request: Mapping[str, Any],
     time: int,
     received: int,
     words: set[str],
 ) -> str | None:
-    [
-        connector,
-        closed,
-        meter_before,
-        sent_before,
-        meter_start,
-        start_time,
-        suspect,
-    ] = db.execute(
-        "SELECT connector, closed, meter_stop, stop_sent, meter_start,"
-        " start_time, suspect FROM transactions WHERE id = ?",
-        (number,),
-    ).fetchone()
+    number, connector, start_time = (
+        found.number,
+        found.connector,
+        found.start_time,
+    )
     meter_stop = clamped(request["meterStop"])
-    if closed == STOPPED:
-        if (meter_before, sent_before) == (meter_stop, request["timestamp"]):
+    if found.closed == STOPPED:
+        before = found.meter_stop, found.stop_sent
+        if before == (meter_stop, request["timestamp"]):
             return None
         why = f"transaction {number} was stopped before, otherwise"
         flag(db, number, suspicion.STOPPED_TWICE)
         keep_aside(db, identity, request, received, why, number)
         return why
-    if closed is not None:
+    if found.closed is not None:
         words.add(suspicion.LATE_STOP)
     if meter_stop != request["meterStop"]:
         words.add(suspicion.OUT_OF_RANGE)
-    _keep_data(db, identity, number, request, received, connector)
-    _adopt(db, number, (identity, connector), start_time, time)
-    energy, found = suspicion.assess(
-        Figures(meter_start, start_time, meter_stop, time, _course(db, number))
+    if request.get("transactionData"):
+        _keep_data(db, identity, number, request, received, connector)
+    if found.has_adrift:
+        _adopt(db, number, (identity, connector), start_time, time)
+    energy, from_figures = suspicion.assess(
+        found.meter_start, start_time, meter_stop, time, _course(db, number)
     )
-    words |= found | (set(orjson.loads(suspect)) - suspicion.FROM_FIGURES)
+    words |= from_figures
+    words |= set(orjson.loads(found.suspect)) - suspicion.FROM_FIGURES
     db.execute(
         "UPDATE transactions SET meter_stop = ?, stop_time = ?,"
         " stop_sent = ?, stop_received = ?, stop_reason = ?,"
@@ -320,27 +364,22 @@ def _stop(
             number,
         ),
     )
-    profiles.transaction_ended(db, identity, connector)
+    if found.has_profile:
+        profiles.transaction_ended(db, identity, connector)
     return None
 
 
-def _find_for_stop(
+def _find_otherwise(
     db: sqlite3.Connection,
     identity: str,
     claimed: int,
     request: Mapping[str, Any],
     time: int,
-) -> tuple[int | None, str | None]:
+) -> int | None:
     """
-    Which transaction of the station a StopTransaction means, and whether
-    that is a guess.
+    Which transaction of the station a StopTransaction means that does not
+    say so, or is wrong about it.
     """
-    of_id = db.execute(
-        "SELECT id FROM transactions WHERE id = ? AND identity = ?",
-        (claimed, identity),
-    ).fetchone()
-    if of_id is not None:
-        return of_id[0], None
     # A guess that comes again must not hit another transaction.
     repeated = db.execute(
         "SELECT id FROM transactions WHERE identity = ? AND stop_sent = ?"
@@ -354,9 +393,8 @@ def _find_for_stop(
         ),
     ).fetchone()
     if repeated is not None:
-        return repeated[0], None
-    guess = _guess(db, identity, claimed, request, time)
-    return guess, suspicion.GUESSED
+        return int(repeated[0])
+    return _guess(db, identity, claimed, request, time)
 
 
 def _guess(
@@ -412,13 +450,11 @@ def _adopt(
     """
     Give a transaction what was measured on its connector in its time.
     """
-    if place[1] > 0:
-        db.execute(
-            "UPDATE readings SET transaction_id = ?"
-            " WHERE transaction_id IS NULL AND identity = ?"
-            " AND connector = ? AND time BETWEEN ? AND ?",
-            (number, *place, begin, end),
-        )
+    db.execute(
+        "UPDATE readings SET transaction_id = ? WHERE transaction_id IS NULL"
+        " AND identity = ? AND connector = ? AND time BETWEEN ? AND ?",
+        (number, *place, begin, end),
+    )
 
 
 # Meter values
@@ -525,7 +561,7 @@ def assess(db: sqlite3.Connection, number: int) -> None:
         (number,),
     ).fetchone()
     energy, words = suspicion.assess(
-        Figures(start, began, stop, ended, _course(db, number))
+        start, began, stop, ended, _course(db, number)
     )
     old = set(orjson.loads(suspect))
     words |= old - suspicion.FROM_FIGURES
@@ -548,7 +584,7 @@ def _course(db: sqlite3.Connection, number: int) -> list[tuple[int, float]]:
 
 
 def _words(words: set[str]) -> str:
-    return orjson.dumps(sorted(words)).decode()
+    return "[]" if not words else orjson.dumps(sorted(words)).decode()
 
 
 def keep_aside(
