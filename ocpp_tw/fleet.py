@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
+import orjson
 from attrs import define, evolve, field, fields, frozen
 
 from .errors import BadRequest, UnknownStation
 from .interfaces import IStation
-from .ocpp.messages import Payload
+from .ocpp.messages import Call, Payload
 from .ocpp.times import zone_of
 
 
@@ -162,7 +163,9 @@ class Known:
     @ivar last_seen: seconds since 1970 of the last thing heard of it, as far
         as it is not connected; see L{seen}.
     @ivar connectors: the last StatusNotification of each connector.
-    @ivar meters: the last meter value of each connector.
+    @ivar meters: the last MeterValues of each connector, as JSON: the frame,
+        or its last meterValue; so many dictionaries, each kept until the
+        next comes, would push what is in use out of the processor's cache.
     @ivar transactions: transaction id and idTag, by connector.
     @ivar connections: how many it has had since the start.
     @ivar silences: how many commands in a row it did not answer, on this
@@ -193,7 +196,7 @@ class Known:
     boot: Payload | None = None
     booted_at: float | None = None
     connectors: dict[int, Payload] = field(factory=dict)
-    meters: dict[int, Payload] = field(factory=dict)
+    meters: dict[int, bytes] = field(factory=dict)
     reports: dict[str, Payload] = field(factory=dict)
     violations: int = 0
     unanswered: int = 0
@@ -254,8 +257,8 @@ class Known:
                 for number, status in sorted(self.connectors.items())
             ],
             "meters": [
-                {"connectorId": number, "meterValue": value}
-                for number, value in sorted(self.meters.items())
+                {"connectorId": number, "meterValue": _meter_value(kept)}
+                for number, kept in sorted(self.meters.items())
             ],
             "reports": self.reports,
             "violations": self.violations,
@@ -263,6 +266,13 @@ class Known:
             **self.settings.as_json(),
             "registered": self.settings.registered,
         }
+
+
+def _meter_value(kept: bytes) -> Payload:
+    message = orjson.loads(kept)
+    if isinstance(message, list):
+        message = message[3]["meterValue"][-1]
+    return message  # type: ignore[no-any-return]
 
 
 def _iso_or_none(seconds: float | None) -> str | None:
@@ -356,18 +366,19 @@ class Fleet:
         return known
 
 
-def witness_boot(known: Known, payload: Payload, now: float) -> None:
+def witness_boot(known: Known, call: Call, now: float) -> None:
     """
     Keep what a station says of itself.
     """
-    known.boot = payload
+    known.boot = call.payload
     known.booted_at = now
 
 
-def witness_status(known: Known, payload: Payload, now: float) -> None:
+def witness_status(known: Known, call: Call, now: float) -> None:
     """
     Keep the status of a connector.
     """
+    payload = call.payload
     number = payload.get("connectorId")
     if isinstance(number, int) and (
         number in known.connectors or len(known.connectors) < MOST_CONNECTORS
@@ -376,32 +387,33 @@ def witness_status(known: Known, payload: Payload, now: float) -> None:
         known.connectors[number] = status
 
 
-def witness_meter(known: Known, payload: Payload, now: float) -> None:
+def witness_meter(known: Known, call: Call, now: float) -> None:
     """
     Keep the last meter value of a connector.
     """
+    payload = call.payload
     number, values = payload.get("connectorId"), payload.get("meterValue")
     if (
         values
         and isinstance(number, int)
         and (number in known.meters or len(known.meters) < MOST_CONNECTORS)
     ):
-        known.meters[number] = values[-1]
+        known.meters[number] = call.frame or orjson.dumps(values[-1])
 
 
-def witness_report(action: str) -> Callable[[Known, Payload, float], None]:
+def witness_report(action: str) -> Callable[[Known, Call, float], None]:
     """
     Keep the last notification of that action.
     """
 
-    def witness(known: Known, payload: Payload, now: float) -> None:
-        known.reports[action] = {**payload, "receivedAt": iso(now)}
+    def witness(known: Known, call: Call, now: float) -> None:
+        known.reports[action] = {**call.payload, "receivedAt": iso(now)}
 
     return witness
 
 
 #: What is learned of a station from its Calls, by action.
-WITNESSES: dict[str, Callable[[Known, Payload, float], None]] = {
+WITNESSES: dict[str, Callable[[Known, Call, float], None]] = {
     "BootNotification": witness_boot,
     "StatusNotification": witness_status,
     "MeterValues": witness_meter,

@@ -447,7 +447,7 @@ def known_from(kept: Mapping[str, Any]) -> Known:
         booted_at=_seconds(kept["bootedAt"]),
         connectors=_by_connector(kept["connectors"]),
         meters={
-            number: value["meterValue"]
+            number: orjson.dumps(value["meterValue"])
             for number, value in _by_connector(kept["meters"]).items()
         },
         reports=kept["reports"],

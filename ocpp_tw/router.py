@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import tzinfo
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
@@ -442,7 +443,7 @@ class Router:
             self._object(station, call, lane.request, now)
         known = station.known
         if lane.witness is not None and call.size <= LARGEST_WITNESSED:
-            lane.witness(known, call.payload, now)
+            lane.witness(known, call, now)
             self.fleet.unsaved.add(known.identity)
             if lane.is_boot:
                 self.journal.keep(known)
@@ -543,9 +544,7 @@ class Router:
         zone = zone_of(settings.time_zone or self.time_zone)
         if mode == "off":
             # Backends may rely on members and types being there.
-            call.payload = understand(
-                call.action, call.payload, schema, iso(now), zone
-            )
+            _understand(call, schema, now, zone)
             return
         violations = schema.violations(call.payload)
         station.violations = violations
@@ -556,9 +555,7 @@ class Router:
             )
         if mode == "strict":
             raise refusal(violations)
-        call.payload = understand(
-            call.action, call.payload, schema, iso(now), zone
-        )
+        _understand(call, schema, now, zone)
 
     def _unheard_of(self, station: ILiveStation, call: Call) -> CallFailed:
         if call.action in TO_STATION[station.version]:
@@ -719,6 +716,16 @@ class Router:
                 action=action,
                 violations=_in_words(violations),
             )
+
+
+def _understand(call: Call, schema: Schema, now: float, zone: tzinfo) -> None:
+    """
+    @raise CallFailed: it cannot be understood.
+    """
+    call.frame = None
+    call.payload = understand(
+        call.action, call.payload, schema, iso(now), zone
+    )
 
 
 def _in_words(violations: Sequence[Violation]) -> str:

@@ -4,10 +4,12 @@ Tests for L{ocpp_tw.fleet}.
 
 from __future__ import annotations
 
+import orjson
 from twisted.trial.unittest import SynchronousTestCase
 
 from ocpp_tw.errors import BadRequest, UnknownStation
 from ocpp_tw.fleet import MOST_CONNECTORS, WITNESSES, Fleet, Known, Settings
+from ocpp_tw.ocpp.messages import Call, parse
 
 from .examples import FROM_STATION
 
@@ -129,7 +131,7 @@ class WitnessTests(SynchronousTestCase):
 
     def witness(self, action: str, **members: object) -> None:
         payload = {**FROM_STATION[action], **members}
-        WITNESSES[action](self.known, payload, 0.0)
+        WITNESSES[action](self.known, Call("1", action, payload), 0.0)
 
     def test_kept(self) -> None:
         """
@@ -148,6 +150,21 @@ class WitnessTests(SynchronousTestCase):
         )
         self.assertEqual(len(shown["meters"]), 1)
         self.assertEqual(len(shown["reports"]), 5)
+
+    def test_meters(self) -> None:
+        """
+        The last meterValue is shown as it came, by JSON or otherwise.
+        """
+        first, last = (
+            {"timestamp": "1"},
+            {"timestamp": "2", "sampledValue": []},
+        )
+        values = {"connectorId": 1, "meterValue": [first, last]}
+        frame = orjson.dumps([2, "1", "MeterValues", values])
+        for call in (parse(frame), Call("1", "MeterValues", values)):
+            WITNESSES["MeterValues"](self.known, call, 0.0)
+            [shown] = self.known.as_json()["meters"]
+            self.assertEqual(shown, {"connectorId": 1, "meterValue": last})
 
     def test_bounded(self) -> None:
         """

@@ -18,6 +18,7 @@ from ocpp_tw.errors import BadRequest, UnknownStation
 from ocpp_tw.fleet import WITNESSES, iso
 from ocpp_tw.journal import ATTEMPTS, PRUNE, Attempt, Deed, Journal
 from ocpp_tw.messagelog import Entry
+from ocpp_tw.ocpp.messages import Call
 from ocpp_tw.ocpp.schemas import Violation
 
 from .examples import FROM_STATION
@@ -370,7 +371,8 @@ class FileTests(Promises, SynchronousTestCase):
         known.disconnected_at, known.disconnected_why = NOW + 1.0, "reboot"
         known.violations, known.unanswered = 3, 4
         for action, witness in WITNESSES.items():
-            witness(known, FROM_STATION[action], NOW + 0.5)
+            call = Call("1", action, FROM_STATION[action])
+            witness(known, call, NOW + 0.5)
         shown = known.as_json()
         self.restart()
         again = self.journal.fleet.known("CP1")

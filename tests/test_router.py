@@ -631,6 +631,23 @@ class KeptTests(RouterTestCase):
         self.hear(status, "StatusNotification")
         self.assertNotEqual(self.cp1.known.connectors, {})
 
+    def test_understood(self) -> None:
+        """
+        What is kept of a message that broke its schema is how it was
+        understood.
+        """
+        self.observer.reply = {}
+        call = parse(
+            b'[2,"1","MeterValues",{"connectorId":"1","meterValue":[{'
+            b'"timestamp":"2026-11-25T10:00:00Z","sampledValue":'
+            b'[{"value":7}]}]}]'
+        )
+        self.assertEqual(self.router.answer(self.cp1, call), {})
+        [meter] = self.cp1.known.as_json()["meters"]
+        self.assertEqual(meter["connectorId"], 1)
+        [sample] = meter["meterValue"]["sampledValue"]
+        self.assertEqual(sample, {"value": "7"})
+
     def test_any_number(self) -> None:
         """
         What is kept of a station can be written, whatever numbers it sends.

@@ -37,12 +37,14 @@ class Call:
     A request: [2, uniqueId, action, payload].
 
     @ivar size: of the frame that it came in, in octets.
+    @ivar frame: that frame, where the payload is just as it is there.
     """
 
     unique_id: str
     action: str
     payload: Payload
     size: int = field(default=0, eq=False, repr=False)
+    frame: bytes | None = field(default=None, eq=False, repr=False)
 
 
 @define(slots=True)
@@ -113,7 +115,7 @@ def parse(frame: bytes) -> Message:
             and payload.__class__ is dict
             and 0 < len(unique_id) <= LONGEST_ID
         ):
-            return Call(unique_id, action, payload, len(frame))
+            return Call(unique_id, action, payload, len(frame), frame)
     return _parse_rarer(message)
 
 
