@@ -11,7 +11,7 @@ import re
 import sqlite3
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
@@ -186,15 +186,19 @@ class Backlog:
         self.dropped = 0
         self.watch: Callable[[Entry], None] | None = None
         self._count = count
-        self._entries: deque[Entry] = deque()
-        self._octets = 0
         self._fresh: list[Entry] = []
+        self._fresh_octets = 0
+        self._batches: deque[tuple[list[Entry], int]] = deque()
+        self._size = self._octets = 0
 
     def add(self, entry: Entry) -> None:
-        if len(entry[5]) + len(entry[6] or b"") > LONGEST_FRAME:
+        octets = len(entry[5]) + len(entry[6] or b"")
+        if octets > LONGEST_FRAME:
             entry = _shortened(entry)
+            octets = len(entry[5]) + len(entry[6] or b"")
         fresh = self._fresh
         fresh.append(entry)
+        self._fresh_octets += octets
         if self.watch is not None:
             self.watch(entry)
         if len(fresh) >= BATCH:
@@ -205,35 +209,39 @@ class Backlog:
         Count what came, and put it to the others: what is done for many at a
         time costs each of them less.
         """
-        fresh, self._fresh = self._fresh, []
+        fresh, octets = self._fresh, self._fresh_octets
+        if not fresh:
+            return
+        self._fresh, self._fresh_octets = [], 0
         self._count(fresh)
-        entries = self._entries
-        entries.extend(fresh)
-        self._octets += sum(map(_octets, fresh))
-        while len(entries) > MOST_RECENT or self._octets > MOST_OCTETS:
-            self._octets -= _octets(entries.popleft())
-            self.dropped += 1
+        self._batches.append((fresh, octets))
+        self._size += len(fresh)
+        self._octets += octets
+        while self._size > MOST_RECENT or self._octets > MOST_OCTETS:
+            oldest, octets = self._batches.popleft()
+            self._size -= len(oldest)
+            self._octets -= octets
+            self.dropped += len(oldest)
 
-    @property
-    def entries(self) -> deque[Entry]:
+    def newest_first(self) -> Iterator[Entry]:
         """
-        All of them, oldest first.
-        """
-        self.settle()
-        return self._entries
-
-    def take(self) -> Iterable[Entry]:
-        """
-        All of them, which are gone from here then.
+        All of them.
         """
         self.settle()
-        entries, self._entries = self._entries, deque()
-        self._octets = 0
-        return entries
+        for batch, _ in reversed(self._batches):
+            yield from reversed(batch)
 
+    def __len__(self) -> int:
+        return self._size + len(self._fresh)
 
-def _octets(entry: Entry) -> int:
-    return len(entry[5]) + len(entry[6] or b"")
+    def take(self) -> list[Entry]:
+        """
+        All of them, oldest first, which are gone from here then.
+        """
+        self.settle()
+        batches, self._batches = self._batches, deque()
+        self._size = self._octets = 0
+        return [entry for batch, _ in batches for entry in batch]
 
 
 def _shortened(entry: Entry) -> Entry:
@@ -263,11 +271,11 @@ class RecentMessages:
         self, limit: int, cursor: str | None, filters: Mapping[str, str | None]
     ) -> Page:
         backlog = self.backlog
-        entries = backlog.entries
-        last = backlog.dropped + len(entries)
+        last = backlog.dropped + len(backlog)
         before = last + 1 if cursor is None else whole(cursor, "cursor")
         wanted = _Filter(filters)
-        numbered = zip(range(last, 0, -1), reversed(entries), strict=False)
+        numbers = range(last, 0, -1)
+        numbered = zip(numbers, backlog.newest_first(), strict=False)
         rows = [
             _as_json((number, *_row(entry)))
             for number, entry in islice(
@@ -278,7 +286,7 @@ class RecentMessages:
         return page(rows, limit)
 
     async def broken(self) -> Broken:
-        entries = (e for e in reversed(self.backlog.entries) if e.violations)
+        entries = (e for e in self.backlog.newest_first() if e.violations)
         return count_broken(
             (int(e.time * 1000), e.identity, e.action, frame, violations)
             for e in islice(entries, BROKEN)

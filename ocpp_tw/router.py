@@ -128,6 +128,7 @@ class Lane:
         "is_boot",
         "is_request",
         "is_response",
+        "may_say_nothing",
         "request",
         "response",
         "witness",
@@ -138,6 +139,7 @@ class Lane:
         self.response = RESPONSES[version, action]
         self.is_request = self.request.is_valid
         self.is_response = self.response.is_valid
+        self.may_say_nothing = self.is_response({})
         self.witness = WITNESSES.get(action)
         self.is_boot = action == "BootNotification"
 
@@ -452,7 +454,9 @@ class Router:
         engaged = self._engaged
         answer: Any = (ask or engaged.backend.answer)(station, call)
         if answer.__class__ is dict:
-            if not lane.is_response(answer):
+            if not (
+                lane.is_response(answer) if answer else lane.may_say_nothing
+            ):
                 self._disown(station, call, lane, answer)
             if lane.is_boot:
                 self._booted(station, answer)

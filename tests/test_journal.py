@@ -287,6 +287,7 @@ class MemoryTests(Promises, SynchronousTestCase):
         go on.
         """
         self.patch(messagelog, "MOST_RECENT", 10)
+        self.patch(messagelog, "BATCH", 1)
         for number in range(1, 31):
             self.journal.note(entry(number))
         self.assertEqual(self.numbers(), list(range(30, 20, -1)))
