@@ -4,7 +4,6 @@ The central system as one service: start, reload, stop.
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +29,7 @@ from .emulator.control import Control
 from .emulator.scenario import Operator
 from .emulator.service import Emulator
 from .errors import BadConfig
+from .garbage import collect_less
 from .interfaces import IBackend, IReady
 from .journal import Journal
 from .logs import Books, Logs
@@ -217,7 +217,7 @@ class CentralSystem(MultiService):
         self.notifier.setServiceParent(self)
         for warning in self.config.warnings:
             self.log.warn("{warning}", warning=warning)
-        self._reactor.callWhenRunning(_collect_less)
+        self._reactor.callWhenRunning(collect_less)
 
     # Reload
 
@@ -449,16 +449,6 @@ def journal_path(config: Config) -> str:
         return MEMORY
     beside = Path(path)
     return str(beside.with_name(f"{beside.stem}-journal{beside.suffix}"))
-
-
-def _collect_less() -> None:
-    """
-    What is here now stays; with thousands of stations a full collection would
-    stop all of them for a tenth of a second.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 async def _close(ports: Iterable[IListeningPort]) -> None:

@@ -19,6 +19,8 @@ ALLOWED = {
     "errors": [],
     "ocpp": ["errors"],
     "figures": [],
+    "garbage": [],
+    "sockets": [],
     "interfaces": ["errors", "figures", "ocpp"],
     "database": ["errors", "figures"],
     "config": ["errors"],
@@ -51,13 +53,21 @@ ALLOWED = {
     "backends": ["database", "errors", "figures", "interfaces", "ocpp"],
     "transports": [
         *("access", "errors", "events", "fleet", "interfaces", "journal"),
-        *("messagelog", "ocpp", "peer", "queued", "router"),
+        *("messagelog", "ocpp", "peer", "queued", "router", "sockets"),
     ],
     # It can be pointed at anybody's server.
-    "emulator": ["errors", "ocpp", "peer"],
+    "emulator": ["errors", "garbage", "ocpp", "peer", "sockets"],
     "service": [
-        *("config", "database", "emulator", "errors", "interfaces"),
-        *("journal", "logs", "metrics", "onboarding", "plugin", "router"),
+        *("config", "database", "emulator", "errors", "garbage"),
+        *(
+            "interfaces",
+            "journal",
+            "logs",
+            "metrics",
+            "onboarding",
+            "plugin",
+            "router",
+        ),
         *("system", "tls", "transports"),
     ],
     "workers": [

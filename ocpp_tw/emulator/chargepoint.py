@@ -7,7 +7,6 @@ What a central system may ask of it is in L{operations}.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 from zlib import crc32
 
@@ -232,9 +231,11 @@ class ChargePoint(Charging):
         """
         Heartbeat; its answer sets the clock right.
         """
-        with suppress(OCPPError):
+        try:
             await self.ask("Heartbeat", {}, triggered=True)
-            self.skew = 0.0
+        except OCPPError:
+            return
+        self.skew = 0.0
 
     def plan_ping(self) -> None:
         interval = self.keys.number("WebSocketPingInterval")

@@ -54,20 +54,23 @@ class Findings:
         """
         Note what is wrong with an answer to a Call of ours.
         """
-        self._weigh(RESPONSES[Version.V16, action], f"{action}.conf", answer)
+        schema = RESPONSES[Version.V16, action]
+        if not schema.is_valid(answer):
+            self._weigh(schema, f"{action}.conf", answer)
 
     def weigh_call(self, action: str, payload: Mapping[str, Any]) -> None:
         """
         Note what is wrong with a Call of theirs.
         """
-        self._weigh(REQUESTS[Version.V16, action], f"{action}.req", payload)
+        schema = REQUESTS[Version.V16, action]
+        if not schema.is_valid(payload):
+            self._weigh(schema, f"{action}.req", payload)
 
     def _weigh(
         self, schema: Schema, name: str, payload: Mapping[str, Any]
     ) -> None:
-        if not schema.is_valid(payload):
-            for violation in schema.violations(payload):
-                self.note(name, f"{violation.path}: {violation.message}")
+        for violation in schema.violations(payload):
+            self.note(name, f"{violation.path}: {violation.message}")
 
     def lines(self, most: int | None = None) -> list[str]:
         """

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from ..errors import BadConfig
+from ..garbage import collect_less
 from .chargepoint import ChargePoint
 from .config import ConnectorConfig, StationConfig
 from .connector import CHARGING
@@ -158,6 +159,7 @@ class Fleet(Service):
                 gc.collect(1)
         if wanted == self.plan.count:
             self._starting.stop()
+            collect_less()
 
     def _start_one(self, number: int) -> None:
         station = ChargePoint(

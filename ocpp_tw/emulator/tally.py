@@ -16,6 +16,7 @@ from .station import Station
 #: Each bucket of the latencies is so much wider than the one before.
 _GROWTH = 1.1
 _SMALLEST = 1e-5
+_PER_BUCKET = log(_GROWTH)
 
 
 class Tally:
@@ -65,7 +66,7 @@ class Tally:
         return Watch(self, station)
 
     def took(self, seconds: float) -> None:
-        bucket = int(log(max(seconds, _SMALLEST) / _SMALLEST) / log(_GROWTH))
+        bucket = int(log(max(seconds, _SMALLEST) / _SMALLEST) / _PER_BUCKET)
         self._latencies[bucket] += 1
 
     def percentile(self, part: float) -> float:

@@ -46,6 +46,7 @@ from twisted.python.failure import Failure
 from ..errors import BadConfig
 from ..ocpp.versions import Version
 from ..peer import Peer, Witness
+from ..sockets import is_known, poll_fast, write_now
 from .chargepoint import ChargePoint
 from .credentials import headers_of
 from .findings import Ear
@@ -132,9 +133,19 @@ def whole_texts(segment: bytes) -> list[bytes] | None:
     return texts if at == size else None
 
 
+class _Unheard:
+    """
+    A promise that nobody has asked for.
+    """
+
+    def callback(self, result: object) -> None:
+        pass
+
+
 #: What a connection does not need any more once it is open.
 _OF_HANDSHAKE = frozenset(
     (
+        "_transport_details",
         "http_headers",
         "http_request_data",
         "http_response_data",
@@ -145,6 +156,18 @@ _OF_HANDSHAKE = frozenset(
 
 #: What may be shared: it is replaced, and never changed.
 _PLAIN = frozenset((bool, int, bytes, str))
+
+#: What all have in common: see L{_Factory}.
+_COMMON = frozenset(
+    (
+        "_results",
+        "_valid_events",
+        "is_closed",
+        "is_open",
+        "send_queue",
+        "trafficStats",
+    )
+)
 
 
 class ChargePointProtocol(WebSocketClientProtocol):
@@ -159,6 +182,7 @@ class ChargePointProtocol(WebSocketClientProtocol):
     connection: Connection
     conversation: Peer | None = None
     _pinged_at: float | None = None
+    _is_plain = False
 
     def onConnecting(self, details: Any) -> ConnectingRequest:
         return self.connection.request()
@@ -173,6 +197,10 @@ class ChargePointProtocol(WebSocketClientProtocol):
             )
 
     def onOpen(self) -> None:
+        self._is_plain = is_known(self.transport)
+        if self._is_plain:
+            # Nothing is to be wrapped any more, now that it is connected.
+            self.transport.protocol = self
         self._shed()
         self.conversation = self.connection.opened(self)
 
@@ -192,7 +220,7 @@ class ChargePointProtocol(WebSocketClientProtocol):
                     setattr(kind, name, value)
                 if kind.__dict__[name] == value:
                     continue
-            if name not in ("send_queue", "trafficStats"):
+            if name not in _COMMON:
                 own[name] = value
         self.__dict__ = own
 
@@ -241,8 +269,13 @@ class ChargePointProtocol(WebSocketClientProtocol):
             self.transport.abortConnection()
 
     def send_text(self, payload: bytes) -> None:
-        if self.state == self.STATE_OPEN:
-            self.transport.write(masked_frame(payload))
+        if self.state != self.STATE_OPEN:
+            return
+        frame = masked_frame(payload)
+        if self._is_plain:
+            write_now(self.transport, frame)
+        else:
+            self.transport.write(frame)
 
     @property
     def is_closing(self) -> bool:
@@ -312,8 +345,12 @@ class _Factory(WebSocketClientFactory):
                 **options,
                 "CONFIG_ATTRS": (),
                 "factory": self,
-                # Nobody looks at the one, and hardly anything needs the other.
+                # Nobody looks at these, and hardly anything needs the last.
                 "trafficStats": TrafficStats(),
+                "is_closed": _Unheard(),
+                "is_open": _Unheard(),
+                "_valid_events": [],
+                "_results": {},
                 "send_queue": _Late(deque),
             },
         )
@@ -340,6 +377,7 @@ class Lines:
         self.timeout = timeout
         self.witness = witness
         self.factory = _Factory(reactor)
+        poll_fast(reactor)
 
     def watched_by(self, witness: Witness) -> Lines:
         """

@@ -219,13 +219,14 @@ def serialize(message: Message) -> bytes:
     Write one frame, compact and with the payload's members in their order.
     """
     fields: list[Any]
-    match message:
-        case Call(unique_id, action, payload):
-            fields = [2, unique_id, action, payload]
-        case CallResult(unique_id, payload):
-            fields = [3, unique_id, payload]
-        case CallError(unique_id, code, description, details):
-            fields = [4, unique_id, code, description, details]
+    if isinstance(message, Call):
+        fields = [2, message.unique_id, message.action, message.payload]
+    elif isinstance(message, CallResult):
+        fields = [3, message.unique_id, message.payload]
+    else:
+        error = message
+        fields = [4, error.unique_id, error.code, error.description]
+        fields.append(error.details)
     # A copy: what orjson made holds 4 KiB for as long as it lives.
     return b"%b" % orjson.dumps(fields)
 

@@ -6,10 +6,8 @@ on here, and an answer goes to the socket at once when nothing waits before
 it.  Everything else goes to Autobahn untouched, so that RFC 6455 stays its
 business: what is odd, broken, fragmented, large or encrypted.
 
-It touches what is private to Twisted and Autobahn: C{doRead}, C{dataBuffer}
-and C{_tempDataBuffer} of a TCP connection; C{data}, C{current_frame} and
-C{inside_message} of a protocol.  Where they are not what we know, L{read_fast}
-changes nothing.
+It touches what is private to Autobahn: C{data}, C{current_frame} and
+C{inside_message} of a protocol; and see L{ocpp_tw.sockets}.
 """
 
 from __future__ import annotations
@@ -18,8 +16,9 @@ from typing import Any
 
 from twisted.internet import main
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.tcp import Connection
 from websockets.frames import apply_mask  # type: ignore[attr-defined]
+
+from ..sockets import is_known, write_now
 
 
 #: How much is read at once.
@@ -27,8 +26,6 @@ SEGMENT = 16384
 
 #: The first octets of a final text frame whose length fits into one octet.
 _HEADS = [bytes([0x81, length]) for length in range(126)]
-
-_WANTED = ("dataBuffer", "_tempDataBuffer", "socket", "doRead")
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -108,22 +105,19 @@ class FastFrames:
     Its factory has an C{outbox}.
     """
 
-    _send: Any = None
+    _recv: Any = None
 
     def read_fast(self: Any) -> None:
         """
         Take the reading over from a plain TCP connection.
         """
         transport = self.transport
-        if isinstance(transport, Connection) and all(
-            hasattr(transport, name) for name in _WANTED
-        ):
+        if is_known(transport):
             self._recv = transport.socket.recv
-            self._send = transport.socket.send
             setattr(transport, "doRead", self._read_segment)  # noqa: B010
 
     def connectionLost(self: Any, reason: Any) -> None:
-        self._recv = self._send = None
+        self._recv = None
         self.transport.__dict__.pop("doRead", None)
         super().connectionLost(reason)  # type: ignore[misc]
         # Autobahn's promises hold what they were kept with: us.
@@ -176,21 +170,7 @@ class FastFrames:
         """
         Write to the socket itself, if nothing waits before it.
         """
-        if self.state == self.STATE_CLOSED:
-            return
-        transport = self.transport
-        if (
-            self._send is None
-            or transport.dataBuffer
-            or transport._tempDataBuffer
-            or transport.disconnecting
-        ):
-            transport.write(frame)
-            return
-        try:
-            sent = self._send(frame)
-        except OSError:
-            # Twisted finds out what it is, and says so.
-            sent = 0
-        if sent != len(frame):
-            transport.write(frame[sent:])
+        if self._recv is not None:
+            write_now(self.transport, frame)
+        elif self.state != self.STATE_CLOSED:
+            self.transport.write(frame)

@@ -33,8 +33,8 @@ from ..ocpp.messages import Call, Payload
 from ..ocpp.versions import SPOKEN, Version, negotiate
 from ..peer import Peer
 from ..router import Handshake, ILiveStation, Refused, Router
+from ..sockets import poll_fast
 from .fastframes import FastFrames, Outbox
-from .fastpoll import poll_fast
 from .proxies import Proxies
 
 
