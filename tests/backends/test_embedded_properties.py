@@ -4,10 +4,13 @@ Whatever the order in which a station says it, nothing is lost.
 
 from __future__ import annotations
 
+from sqlite3 import Connection
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings, strategies as st
 from twisted.trial.unittest import SynchronousTestCase
+
+from ocpp_tw.backends.embedded import transactions
 
 from .embedded import World, at
 
@@ -78,6 +81,7 @@ class SequenceTests(World, SynchronousTestCase):
         self.check_owners(ids)
         self.check_samples(samples)
         self.check_stops(stops)
+        self.check_figures()
 
     def rows(self, query: str) -> list[Any]:
         return self.wait(
@@ -102,6 +106,24 @@ class SequenceTests(World, SynchronousTestCase):
         self.assertEqual(len(kept), len(samples))
         for _, identity, of in kept:
             self.assertIn(of, (None, identity))
+
+    def check_figures(self) -> None:
+        """
+        Energy and suspicions are those that follow from all of the samples,
+        whatever was known when the transaction stopped.
+        """
+        query = (
+            "SELECT id, energy, suspect FROM transactions"
+            " WHERE closed IS NOT NULL ORDER BY id"
+        )
+        found = self.rows(query)
+
+        def again(db: Connection) -> None:
+            for number, _, _ in found:
+                transactions.assess(db, number)
+
+        self.wait(self.backend.database.write(again))
+        self.assertEqual(self.rows(query), found)
 
     def check_stops(self, stops: set[tuple[str, int]]) -> None:
         stopped = self.rows("SELECT identity, meter_stop FROM transactions")

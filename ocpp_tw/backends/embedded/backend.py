@@ -37,7 +37,7 @@ from . import id_tags, profiles, reservations, transactions
 from .readings import clamped, dumps, read
 from .records import Records
 from .schema import EVENTS, MIGRATIONS, READINGS
-from .transactions import Meter, Started, Stopped
+from .transactions import Measured, Meter, Started, Stopped
 
 
 #: How many running transactions we know without asking the database.
@@ -301,7 +301,8 @@ class EmbeddedBackend(Records, Service):
     def _started(self, started: Started) -> Payload:
         for number in started.ended:
             self._meters.pop(number, None)
-        self._watch(started.transaction_id, started.meter)
+        if started.meter is not None:
+            self._watch(started.transaction_id, started.meter)
         return started.answer
 
     def answer_MeterValues(
@@ -346,15 +347,17 @@ class EmbeddedBackend(Records, Service):
         kept = self.database.append(READINGS, rows)
         return kept.addCallbacks(_nothing, self._not_stored)
 
-    def _measured(self, found: tuple[int, Meter] | None) -> Payload:
-        if found is not None:
-            self._watch(*found)
+    def _measured(self, measured: Measured) -> Payload:
+        # Their meters have not seen this.
+        for number in measured.transactions:
+            self._meters.pop(number, None)
+        if measured.running is not None:
+            self._watch(*measured.running)
         return {}
 
     def answer_StopTransaction(
         self, station: IStation, payload: Payload
     ) -> Answer:
-        self._meters.pop(payload["transactionId"], None)
         stopped = self.database.write(
             partial(
                 transactions.stop,
@@ -362,6 +365,7 @@ class EmbeddedBackend(Records, Service):
                 request=payload,
                 received=self._now(),
                 accept_unknown=self._accept_unknown,
+                meter=self._meters.pop(payload["transactionId"], None),
             )
         )
         return stopped.addCallbacks(

@@ -8,7 +8,7 @@ the database, and know nothing but what is in it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -36,25 +36,34 @@ class Meter:
     """
     Where the register of a running transaction stood last: a hint for the
     rules, and whose the transaction is, which never changes.
+
+    @ivar is_whole: whether it has seen all that was measured, in the order of
+        time, and nothing was suspect: then where it stands is all that the
+        rules need to know.
     """
 
     identity: str
     time: int
     register: float
+    is_whole: bool = False
 
     def see(self, reading: Reading) -> str | None:
         """
         Go on to a reading, and say what is wrong with it.
         """
         register = reading.register
+        if register is None:
+            return None
         # What comes late is weighed in its place when the transaction ends.
-        if register is None or reading.time < self.time:
+        if reading.time < self.time:
+            self.is_whole = False
             return None
         word = suspicion.of_step(
             register - self.register, reading.time - self.time
         )
         self.time, self.register = reading.time, register
         if word is not None:
+            self.is_whole = False
             reading.flag(reading.register_at, word)
         return word
 
@@ -62,12 +71,13 @@ class Meter:
 @define
 class Started:
     """
+    @ivar meter: None where the transaction does not run any more.
     @ivar ended: the transactions that this start has closed.
     """
 
     answer: dict[str, Any]
     transaction_id: int
-    meter: Meter
+    meter: Meter | None
     ended: Sequence[int] = ()
 
 
@@ -81,6 +91,17 @@ class Stopped:
     answer: dict[str, Any]
     transaction_id: int | None
     doubt: str | None = None
+
+
+@define
+class Measured:
+    """
+    @ivar transactions: those that the readings are of.
+    @ivar running: the running transaction that they name, and its meter.
+    """
+
+    transactions: Iterable[int]
+    running: tuple[int, Meter] | None
 
 
 # Start
@@ -119,7 +140,9 @@ def start(
             flag(db, number, suspicion.STARTED_AGAIN)
         info = id_tags.authorize(db, id_tag, received, accept_unknown)
         return Started(
-            _started(number, {**info, "status": status}), number, meter
+            _started(number, {**info, "status": status}),
+            number,
+            meter if closed is None else None,
         )
     info = id_tags.authorize_start(db, id_tag, place, received, accept_unknown)
     words = {doubt} if doubt else set()
@@ -130,6 +153,7 @@ def start(
     number = _insert(
         db, place, id_tag, info["status"], meter, request, received, words
     )
+    meter.is_whole = True
     if is_reserved or "reservationId" in request:
         _use_reservation(db, place, id_tag, number, request, received)
     ended = _supersede(db, place, number, time, received) if is_busy else ()
@@ -243,9 +267,12 @@ def stop(
     request: Mapping[str, Any],
     received: int,
     accept_unknown: bool,
+    meter: Meter | None = None,
 ) -> Stopped:
     """
     Answer a StopTransaction; it is always acknowledged.
+
+    @param meter: that of the transaction which it names, where it is known.
     """
     answer: dict[str, Any] = {}
     if "idTag" in request:
@@ -266,7 +293,7 @@ def stop(
             _keep_data(db, identity, None, request, received)
         return Stopped(answer, None, lost)
     words = {word for word in (doubt, guessed) if word}
-    why = _stop(db, identity, found, request, time, received, words)
+    why = _stop(db, identity, found, request, time, received, words, meter)
     return Stopped(answer, found.number, why)
 
 
@@ -316,6 +343,7 @@ def _stop(
     time: int,
     received: int,
     words: set[str],
+    meter: Meter | None,
 ) -> str | None:
     number, connector, start_time = (
         found.number,
@@ -335,12 +363,24 @@ def _stop(
         words.add(suspicion.LATE_STOP)
     if meter_stop != request["meterStop"]:
         words.add(suspicion.OUT_OF_RANGE)
-    if request.get("transactionData"):
+    has_data = bool(request.get("transactionData"))
+    if has_data:
         _keep_data(db, identity, number, request, received, connector)
     if found.has_adrift:
         _adopt(db, number, (identity, connector), start_time, time)
+    if (
+        meter is not None
+        and meter.is_whole
+        and meter.identity == identity
+        and found.meter_start > 0
+        and not has_data
+        and not found.has_adrift
+    ):
+        course = [(meter.time, meter.register)]
+    else:
+        course = _course(db, number)
     energy, from_figures = suspicion.assess(
-        found.meter_start, start_time, meter_stop, time, _course(db, number)
+        found.meter_start, start_time, meter_stop, time, course
     )
     words |= from_figures
     words |= set(orjson.loads(found.suspect)) - suspicion.FROM_FIGURES
@@ -466,12 +506,10 @@ def measured(
     claimed: int | None,
     readings: Sequence[Reading],
     received: int,
-) -> tuple[int, Meter] | None:
+) -> Measured:
     """
     Keep readings with the transaction they belong to: the one they name, if
     it is the station's; else the one of their connector at their time.
-
-    @return: the running transaction that they name, and its meter.
     """
     identity, connector = place
     named = _named(db, identity, claimed)
@@ -487,7 +525,7 @@ def measured(
     READINGS.write(db, rows)
     for each in touched:
         assess(db, each)
-    return None if named is None else _meter(db, named)
+    return Measured(touched, None if named is None else _meter(db, named))
 
 
 def _named(
