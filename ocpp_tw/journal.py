@@ -184,7 +184,7 @@ class Journal(Service):
         self.fleet = Fleet()
         self._seconds = reactor.seconds
         # What is lost by a power failure here is a line of the log; a crash
-        # of the process loses nothing.
+        # of the process loses what was to be written next.
         self.database = Database(path, MIGRATIONS, reactor, durable=False)
         self._tally = Tally(_actions())
         count = self._tally.note
