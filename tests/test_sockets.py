@@ -5,20 +5,15 @@ Tests for L{ocpp_tw.sockets}.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import (
-    TCP4ClientEndpoint,
-    TCP4ServerEndpoint,
-    connectProtocol,
-)
 from twisted.internet.epollreactor import EPollReactor
-from twisted.internet.error import ConnectionLost
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.protocol import ClientFactory, Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import SynchronousTestCase
 
 from ocpp_tw.sockets import is_known, poll_fast, write_now
 
@@ -99,74 +94,75 @@ class WriteTests(SynchronousTestCase):
             self.assertEqual(self.write(connection), (b"", b"frame"))
 
 
-class Once(Protocol):
+class Ear(Protocol):
     """
-    Keeps what it hears, until it hears that it is to fail.
+    Keeps what it hears; what it cannot bear is C{fail}.
     """
 
     def __init__(self) -> None:
-        self.heard: Deferred[bytes] = Deferred()
-        self.lost: Deferred[type[Exception]] = Deferred()
+        self.heard = b""
+        self.lost: type[Exception] | None = None
 
     def dataReceived(self, data: bytes) -> None:
         if data == b"fail":
             raise ZeroDivisionError("a bug")
-        self.heard.callback(data)
+        self.heard += data
 
     def connectionLost(self, reason: Any = None) -> None:
-        self.lost.callback(reason.type)
+        self.lost = reason.type
 
 
-class PollTests(TestCase):
+class PollTests(SynchronousTestCase):
     """
-    Tests for L{poll_fast}, with the reactor that runs the tests.
+    Tests for L{poll_fast}, with a reactor of their own.
     """
 
-    async def connected(self) -> tuple[Once, Once]:
-        from twisted.internet import reactor
-
-        if not isinstance(reactor, EPollReactor):
-            self.skipTest("there is no epoll here")
-        self.assertTrue(poll_fast(reactor))
-        self.addCleanup(vars(reactor).pop, "doIteration", None)
-        server, accepted = Once(), Deferred[None]()
-
-        class Accepting(Factory):
-            def buildProtocol(self, addr: object) -> Once:
-                accepted.callback(None)
-                return server
-
-        here = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
-        port: Any = await here.listen(Accepting())
+    def setUp(self) -> None:
+        self.reactor: Any = EPollReactor()
+        self.addCleanup(self.reactor.removeAll)
+        self.assertTrue(poll_fast(self.reactor))
+        self.server, self.client = Ear(), Ear()
+        port = self.reactor.listenTCP(
+            0, Factory.forProtocol(lambda: self.server), interface="127.0.0.1"
+        )
         self.addCleanup(port.stopListening)
-        there = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
-        client = await connectProtocol(there, Once())
-        await accepted
-        return client, server
+        self.reactor.connectTCP(
+            "127.0.0.1",
+            port.getHost().port,
+            ClientFactory.forProtocol(lambda: self.client),
+        )
+        self.until(lambda: self.server.connected and self.client.connected)
 
-    async def test_both_ways(self) -> None:
+    def until(self, happened: Callable[[], object]) -> None:
+        for _ in range(1000):
+            if happened():
+                return
+            self.reactor.iterate(0.01)
+        self.fail("it did not happen")
+
+    def test_both_ways(self) -> None:
         """
         Connections hear as they do without it, and are lost as ever.
         """
-        client, server = await self.connected()
+        client, server = self.client, self.server
         self.assertTrue(is_known(client.transport))
         write_now(client.transport, b"ask")
-        self.assertEqual(await server.heard, b"ask")
+        self.until(lambda: server.heard)
         write_now(server.transport, b"answer")
-        self.assertEqual(await client.heard, b"answer")
+        self.until(lambda: client.heard)
+        self.assertEqual((server.heard, client.heard), (b"ask", b"answer"))
         server.transport.loseConnection()
-        await client.lost
-        await server.lost
+        self.until(lambda: client.lost and server.lost)
+        self.assertIs(client.lost, ConnectionDone)
 
-    async def test_bug(self) -> None:
+    def test_bug(self) -> None:
         """
         A bug in what reads costs that connection, and is logged.
         """
-        client, server = await self.connected()
-        server.transport.write(b"fail")
-        self.assertIs(await client.lost, ConnectionLost)
+        self.server.transport.write(b"fail")
+        self.until(lambda: self.client.lost and self.server.lost)
+        self.assertIs(self.client.lost, ConnectionLost)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        await server.lost
 
 
 class UnknownTests(SynchronousTestCase):
