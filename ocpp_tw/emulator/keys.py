@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from attrs import frozen
@@ -37,6 +38,8 @@ def _boolean(value: str) -> bool:
 
 
 def _integer(lowest: int = 0, highest: int = _MOST) -> Check:
+    # A fleet asks for few values very often.
+    @lru_cache(maxsize=256)
     def check(value: str) -> bool:
         return bool(_DIGITS.fullmatch(value)) and (
             lowest <= int(value) <= highest

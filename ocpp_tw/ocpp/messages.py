@@ -116,6 +116,15 @@ def parse(frame: bytes) -> Message:
             and 0 < len(unique_id) <= LONGEST_ID
         ):
             return Call(unique_id, action, payload, len(frame), frame)
+    elif message.__class__ is list and len(message) == 3 and message[0] == 3:
+        kind, unique_id, payload = message
+        if (
+            kind.__class__ is int
+            and unique_id.__class__ is str
+            and payload.__class__ is dict
+            and 0 < len(unique_id) <= LONGEST_ID
+        ):
+            return CallResult(unique_id, payload)
     return _parse_rarer(message)
 
 
