@@ -276,6 +276,8 @@ class Database(Service):
         @param durable: whether a commit waits for the disk (fsync).
         """
         self.path = path
+        #: Whether nothing outlives the process.
+        self.forgets = path == MEMORY
         self.dropped = 0
         self.commits = Histogram()
         self._began = 0.0
@@ -325,13 +327,6 @@ class Database(Service):
         self.open()
         self._file.close()
         self._closed = True
-
-    @property
-    def forgets(self) -> bool:
-        """
-        Whether nothing outlives the process.
-        """
-        return self.path == MEMORY
 
     @property
     def is_healthy(self) -> bool:

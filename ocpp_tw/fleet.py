@@ -269,10 +269,10 @@ class Known:
 
 
 def _meter_value(kept: bytes) -> Payload:
-    message = orjson.loads(kept)
-    if isinstance(message, list):
-        message = message[3]["meterValue"][-1]
-    return message  # type: ignore[no-any-return]
+    message: Any = orjson.loads(kept)
+    is_frame = isinstance(message, list)
+    value: Payload = message[3]["meterValue"][-1] if is_frame else message
+    return value
 
 
 def _iso_or_none(seconds: float | None) -> str | None:

@@ -104,10 +104,6 @@ class Entry(NamedTuple):
     error: str | None = None
 
 
-#: Makes an L{Entry} of its values, quickly.
-entry_of: Callable[[tuple[Any, ...]], Entry] = partial(tuple.__new__, Entry)
-
-
 class Rule(NamedTuple):
     """
     A rule that a station broke.

@@ -54,23 +54,21 @@ class Findings:
         """
         Note what is wrong with an answer to a Call of ours.
         """
-        schema = RESPONSES[Version.V16, action]
-        if not schema.is_valid(answer):
-            self._weigh(schema, f"{action}.conf", answer)
+        self._weigh(RESPONSES[Version.V16, action], action, "conf", answer)
 
     def weigh_call(self, action: str, payload: Mapping[str, Any]) -> None:
         """
         Note what is wrong with a Call of theirs.
         """
-        schema = REQUESTS[Version.V16, action]
-        if not schema.is_valid(payload):
-            self._weigh(schema, f"{action}.req", payload)
+        self._weigh(REQUESTS[Version.V16, action], action, "req", payload)
 
     def _weigh(
-        self, schema: Schema, name: str, payload: Mapping[str, Any]
+        self, schema: Schema, action: str, kind: str, said: Mapping[str, Any]
     ) -> None:
-        for violation in schema.violations(payload):
-            self.note(name, f"{violation.path}: {violation.message}")
+        if not schema.is_valid(said):
+            for violation in schema.violations(said):
+                words = f"{violation.path}: {violation.message}"
+                self.note(f"{action}.{kind}", words)
 
     def lines(self, most: int | None = None) -> list[str]:
         """

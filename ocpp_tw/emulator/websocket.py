@@ -157,18 +157,6 @@ _OF_HANDSHAKE = frozenset(
 #: What may be shared: it is replaced, and never changed.
 _PLAIN = frozenset((bool, int, bytes, str))
 
-#: What all have in common: see L{_Factory}.
-_COMMON = frozenset(
-    (
-        "_results",
-        "_valid_events",
-        "is_closed",
-        "is_open",
-        "send_queue",
-        "trafficStats",
-    )
-)
-
 
 class ChargePointProtocol(WebSocketClientProtocol):
     """
@@ -313,6 +301,18 @@ class _Late:
         return value
 
 
+#: What all connections have in common: nobody looks at it, but for the last,
+#: which hardly any needs.
+_COMMON: dict[str, Any] = {
+    "trafficStats": TrafficStats(),
+    "is_closed": _Unheard(),
+    "is_open": _Unheard(),
+    "_valid_events": [],
+    "_results": {},
+    "send_queue": _Late(deque),
+}
+
+
 class _Factory(WebSocketClientFactory):
     """
     What all connections have in common.
@@ -345,13 +345,7 @@ class _Factory(WebSocketClientFactory):
                 **options,
                 "CONFIG_ATTRS": (),
                 "factory": self,
-                # Nobody looks at these, and hardly anything needs the last.
-                "trafficStats": TrafficStats(),
-                "is_closed": _Unheard(),
-                "is_open": _Unheard(),
-                "_valid_events": [],
-                "_results": {},
-                "send_queue": _Late(deque),
+                **_COMMON,
             },
         )
 

@@ -28,7 +28,7 @@ from twisted.web.iweb import IRequest
 from zope.interface import implementer
 
 from ..journal import Attempt
-from ..messagelog import Entry, entry_of
+from ..messagelog import Entry
 from ..ocpp.messages import Call, Payload
 from ..ocpp.versions import SPOKEN, Version, negotiate
 from ..peer import Peer
@@ -239,19 +239,16 @@ class WebSocketStation:
     def answered(self, call: Call, frame: bytes, reply: bytes) -> None:
         asked_at = self.asked_at
         self._journal.note(
-            entry_of(
-                (
-                    asked_at,
-                    self.identity,
-                    "in",
-                    call.unique_id,
-                    call.action,
-                    frame,
-                    reply,
-                    self._seconds() - asked_at,
-                    self.violations,
-                    None,
-                )
+            Entry(
+                asked_at,
+                self.identity,
+                "in",
+                call.unique_id,
+                call.action,
+                frame,
+                reply,
+                self._seconds() - asked_at,
+                self.violations,
             )
         )
         self.violations = None

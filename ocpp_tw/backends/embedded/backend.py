@@ -108,12 +108,11 @@ class EmbeddedBackend(Records, Service):
         """
         super().__init__(database, reactor)
         self._accept_unknown = accept_unknown
-        self._forgets = database.forgets
         self._interval = heartbeat_interval
         #: How many days rows are kept, by table.
         self._days = {"events": event_days, "readings": meter_days or NO_END}
         self._most = {"events": MOST_EVENTS}
-        if self._forgets:
+        if database.forgets:
             self._days["transactions"] = NO_END
             self._most = MOST_IN_MEMORY
         self._meters: dict[int, Meter] = {}
@@ -160,7 +159,7 @@ class EmbeddedBackend(Records, Service):
                 "no id tag is registered: every id tag is accepted; "
                 "[embedded] unknown_id_tags = refuse ends that"
             )
-        every = PRUNE_MEMORY if self._forgets else PRUNE
+        every = PRUNE_MEMORY if self.database.forgets else PRUNE
         self._pruning.start(every, now=False)
 
     def stopService(self) -> Deferred[None]:
@@ -334,16 +333,15 @@ class EmbeddedBackend(Records, Service):
             word = meter.see(reading)
             if word is not None:
                 self._flag(claimed, word)
-        if self._forgets:
-            # Nothing becomes more durable by waiting.
-            for reading in readings:
-                row = reading.row(claimed, identity, connector, now)
-                self.database.append_later(READINGS, row)
-            return {}
         rows = [
             reading.row(claimed, identity, connector, now)
             for reading in readings
         ]
+        if self.database.forgets:
+            # Nothing becomes more durable by waiting.
+            for row in rows:
+                self.database.append_later(READINGS, row)
+            return {}
         kept = self.database.append(READINGS, rows)
         return kept.addCallbacks(_nothing, self._not_stored)
 
@@ -504,7 +502,7 @@ class EmbeddedBackend(Records, Service):
         Forget what is too old, or too much.
         """
         at_once = PRUNED_AT_ONCE
-        if self._forgets:
+        if self.database.forgets:
             at_once = PRUNED_IN_MEMORY
         await self.database.write(_prune_kept_aside)
         for table, days in self._days.items():
