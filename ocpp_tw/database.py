@@ -204,7 +204,7 @@ class _Group:
         not otherwise.
     """
 
-    rows: list[tuple[Bulk, Sequence[Row], Deferred[None]]] = Factory(list)
+    rows: list[tuple[Bulk, Sequence[Row], Deferred[Any], Any]] = Factory(list)
     jobs: list[tuple[Job[Any], Deferred[Any]]] = Factory(list)
     later: Sequence[tuple[Bulk, Row]] = ()
     reads: list[tuple[Job[Any], Deferred[Any]]] = Factory(list)
@@ -217,7 +217,7 @@ class _Group:
         """
         Those who wait for the commit.
         """
-        for _, _, rows_written in self.rows:
+        for _, _, rows_written, _ in self.rows:
             yield rows_written
         for _, job_done in self.jobs:
             yield job_done
@@ -432,15 +432,20 @@ class Database(Service):
             self._wake()
         return answer
 
-    def append(self, bulk: Bulk, rows: Sequence[Row]) -> Deferred[None]:
+    def append(
+        self, bulk: Bulk, rows: Sequence[Row], outcome: Any = None
+    ) -> Deferred[Any]:
         """
         Write rows with the next group, ahead of its jobs.
+
+        @return: fires with C{outcome}.
+        @raise BackendUnavailable: (by the Deferred) as by L{write}.
         """
-        answer: Deferred[None] = Deferred()
+        answer: Deferred[Any] = Deferred()
         if self._closed:
             answer.errback(BackendUnavailable("the database is closed"))
             return answer
-        self._next.rows.append((bulk, rows, answer))
+        self._next.rows.append((bulk, rows, answer, outcome))
         if not self._woken:
             self._wake()
         return answer
@@ -800,9 +805,9 @@ def _write_rows(
     gathered: dict[Bulk, list[Row]] = {}
     for bulk, row in group.later:
         gathered.setdefault(bulk, []).append(row)
-    for bulk, rows, answer in group.rows:
+    for bulk, rows, answer, outcome in group.rows:
         gathered.setdefault(bulk, []).extend(rows)
-        outcomes.append((answer, None))
+        outcomes.append((answer, outcome))
     for bulk, all_rows in gathered.items():
         bulk.write(connection, all_rows)
 

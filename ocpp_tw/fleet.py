@@ -391,14 +391,10 @@ def witness_meter(known: Known, call: Call, now: float) -> None:
     """
     Keep the last meter value of a connector.
     """
-    payload = call.payload
-    number, values = payload.get("connectorId"), payload.get("meterValue")
-    if (
-        values
-        and isinstance(number, int)
-        and (number in known.meters or len(known.meters) < MOST_CONNECTORS)
-    ):
-        known.meters[number] = call.frame or orjson.dumps(values[-1])
+    payload, meters = call.payload, known.meters
+    number, values = payload["connectorId"], payload["meterValue"]
+    if values and (number in meters or len(meters) < MOST_CONNECTORS):
+        meters[number] = call.frame or orjson.dumps(values[-1])
 
 
 def witness_report(action: str) -> Callable[[Known, Call, float], None]:

@@ -184,18 +184,14 @@ class Backlog:
         self.watch: Callable[[Entry], None] | None = None
         self._count = count
         self._fresh: list[Entry] = []
-        self._fresh_octets = 0
         self._batches: deque[tuple[list[Entry], int]] = deque()
         self._size = self._octets = 0
 
     def add(self, entry: Entry) -> None:
-        octets = len(entry[5]) + len(entry[6] or b"")
-        if octets > LONGEST_FRAME:
+        if len(entry[5]) + len(entry[6] or b"") > LONGEST_FRAME:
             entry = _shortened(entry)
-            octets = len(entry[5]) + len(entry[6] or b"")
         fresh = self._fresh
         fresh.append(entry)
-        self._fresh_octets += octets
         if self.watch is not None:
             self.watch(entry)
         if len(fresh) >= BATCH:
@@ -206,11 +202,12 @@ class Backlog:
         Count what came, and put it to the others: what is done for many at a
         time costs each of them less.
         """
-        fresh, octets = self._fresh, self._fresh_octets
+        fresh = self._fresh
         if not fresh:
             return
-        self._fresh, self._fresh_octets = [], 0
+        self._fresh = []
         self._count(fresh)
+        octets = sum([len(entry[5]) + len(entry[6] or b"") for entry in fresh])
         self._batches.append((fresh, octets))
         self._size += len(fresh)
         self._octets += octets

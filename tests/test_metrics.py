@@ -91,6 +91,37 @@ class TallyTests(SynchronousTestCase):
             {"result": 0, "error": 0, "no_answer": 1},
         )
 
+    def test_many(self):
+        """
+        Many that are counted together count as each by itself.
+        """
+        many = [
+            entry(
+                action,
+                reply=reply,
+                direction=direction,
+                seconds=0.0007 * number,
+            )
+            for number in range(9)
+            for action in ("Heartbeat", "Reset", "Nonsense")
+            for direction in ("in", "out")
+            for reply in (b'[3,"7",{}]', b'[4,"7","X","",{}]')
+        ]
+        self.tally.note(many)
+        others = Tally(["Heartbeat", "Reset"])
+        for one in many:
+            others.note([one])
+        for ours, theirs in (
+            (self.tally.received, others.received),
+            (self.tally.sent, others.sent),
+        ):
+            self.assertEqual(ours.keys(), {"Heartbeat", "Reset", "other"})
+            for name, count in ours.items():
+                self.assertEqual(count.outcomes, theirs[name].outcomes)
+                self.assertEqual(count.counts, theirs[name].counts)
+                self.assertAlmostEqual(count.sum, theirs[name].sum)
+            self.assertEqual(ours["Heartbeat"].result, 9)
+
     def test_unknown(self):
         """
         Stations cannot make up labels.

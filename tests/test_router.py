@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from orjson import loads
 from twisted.internet.defer import Deferred, NotACoroutineError
 from twisted.logger import capturedLogs, formatEvent
 from zope.interface import implementer
@@ -14,6 +15,7 @@ from zope.interface.verify import verifyObject
 
 from ocpp_tw import router
 from ocpp_tw.errors import (
+    BackendUnavailable,
     BadRequest,
     CallFailed,
     CallTimedOut,
@@ -21,7 +23,7 @@ from ocpp_tw.errors import (
     UnknownStation,
 )
 from ocpp_tw.interfaces import ICentralSystem, IObserver, IStation
-from ocpp_tw.ocpp.messages import Call, Payload, parse
+from ocpp_tw.ocpp.messages import DEEPEST, Call, Payload, parse
 from ocpp_tw.ocpp.schemas import Violation
 from ocpp_tw.router import LARGEST_WITNESSED, Handshake, Refused
 
@@ -271,6 +273,41 @@ class ValidationTests(RouterTestCase):
             error = self.failureResultOf(answer, CallFailed).value
             self.assertEqual(error.code, "InternalError")
         self.successResultOf(self.router.settled())
+
+    def test_not_stored(self) -> None:
+        """
+        What a backend cannot store now, the station is asked to send again.
+        """
+        later: Deferred[Any] = Deferred()
+        self.observer.reply = later
+        answer: Any = self.router.answer(
+            self.cp1, Call("1", "StartTransaction", START)
+        )
+        later.errback(BackendUnavailable("the disk is full"))
+        error = self.failureResultOf(answer, CallFailed).value
+        self.assertEqual(error.code, "InternalError")
+        self.assertEqual(error.description, "not stored; try again")
+        self.successResultOf(self.router.settled())
+
+    def test_deep(self) -> None:
+        """
+        What is nested too deeply to be written again is refused, however a
+        Call is looked at; what just is not is looked at.
+        """
+        for mode in ("lenient", "strict", "off"):
+            self.router.validation = mode
+            for levels in (DEEPEST + 1, 300, 1000):
+                inner = b"[" * (levels - 2) + b"]" * (levels - 2)
+                frame = b'[2,"1","DataTransfer",{"data":' + inner + b"}]"
+                call: Any = parse(frame)
+                code = self.refused(call.payload, "DataTransfer")
+                self.assertEqual(code, "FormationViolation")
+        self.assertEqual(self.observer.calls, [])
+        self.router.validation = "lenient"
+        inner = b"[" * (DEEPEST - 2) + b"]" * (DEEPEST - 2)
+        payload = b'{"vendorId":"Example","data":' + inner + b"}"
+        self.observer.reply = {"status": "Accepted"}
+        self.hear(loads(payload), "DataTransfer")
 
     def test_no_answer(self) -> None:
         """

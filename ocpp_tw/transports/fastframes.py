@@ -52,24 +52,24 @@ def whole_text(segment: bytes) -> bytes | None:
     size = len(segment)
     if size < 7 or segment[0] != 0x81:
         return None
-    length = segment[1] - 0x80
-    if 0 <= length < 126:
-        if length != size - 6:
-            return None
-        payload = apply_mask(segment[6:], segment[2:6])
-    elif length == 126:
-        if size < 134 or (segment[2] << 8 | segment[3]) != size - 8:
+    length = segment[1]
+    if length == 0xFE:
+        if size < 134 or int.from_bytes(segment[2:4], "big") != size - 8:
             return None
         payload = apply_mask(segment[8:], segment[4:8])
+    elif size < 132 and length == 0x80 + size - 6:
+        payload = apply_mask(segment[6:], segment[2:6])
     else:
         return None
-    if payload.isascii():
-        return payload
+    return payload if payload.isascii() or _is_text(payload) else None
+
+
+def _is_text(payload: bytes) -> bool:
     try:
         payload.decode()
     except UnicodeDecodeError:
-        return None
-    return payload
+        return False
+    return True
 
 
 class Outbox:
@@ -84,18 +84,23 @@ class Outbox:
         self._reactor = reactor
         self._waiting: list[tuple[FastFrames, bytes]] = []
 
-    def put(self, sender: FastFrames, frame: bytes) -> None:
-        if not self._waiting:
+    def put(self, sender: FastFrames, payload: bytes) -> None:
+        waiting = self._waiting
+        if not waiting:
             self._reactor.callLater(0, self.flush)
-        self._waiting.append((sender, frame))
+        waiting.append((sender, payload))
 
     def flush(self) -> None:
         """
         Send what waits; before a frame that must not overtake it, too.
         """
         waiting, self._waiting = self._waiting, []
-        for sender, frame in waiting:
-            sender.write_now(frame)
+        for sender, payload in waiting:
+            frame = text_frame(payload)
+            if sender._recv is not None:
+                write_now(sender.transport, frame)
+            elif sender.state != sender.STATE_CLOSED:
+                sender.transport.write(frame)
 
 
 class FastFrames:
@@ -106,6 +111,9 @@ class FastFrames:
     """
 
     _recv: Any = None
+    state: Any
+    transport: Any
+    STATE_CLOSED: Any
 
     def read_fast(self: Any) -> None:
         """
@@ -164,13 +172,4 @@ class FastFrames:
         Send a text frame at the end of this turn.
         """
         if self.state == self.STATE_OPEN:
-            self.factory.outbox.put(self, text_frame(payload))
-
-    def write_now(self: Any, frame: bytes) -> None:
-        """
-        Write to the socket itself, if nothing waits before it.
-        """
-        if self._recv is not None:
-            write_now(self.transport, frame)
-        elif self.state != self.STATE_CLOSED:
-            self.transport.write(frame)
+            self.factory.outbox.put(self, payload)

@@ -50,6 +50,9 @@ MISSES = 2
 #: How long an account is in the seed system's order of the URL.
 ACCOUNT_FIRST = 40
 
+#: Makes a named tuple without the function that names its items.
+_new_tuple = tuple.__new__
+
 
 def identify(path: str) -> tuple[str, str]:
     """
@@ -239,16 +242,20 @@ class WebSocketStation:
     def answered(self, call: Call, frame: bytes, reply: bytes) -> None:
         asked_at = self.asked_at
         self._journal.note(
-            Entry(
-                asked_at,
-                self.identity,
-                "in",
-                call.unique_id,
-                call.action,
-                frame,
-                reply,
-                self._seconds() - asked_at,
-                self.violations,
+            _new_tuple(
+                Entry,
+                (
+                    asked_at,
+                    self.identity,
+                    "in",
+                    call.unique_id,
+                    call.action,
+                    frame,
+                    reply,
+                    self._seconds() - asked_at,
+                    self.violations,
+                    None,
+                ),
             )
         )
         self.violations = None
@@ -418,8 +425,7 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):
         """
         A text frame came, by Autobahn or by the fast way.
         """
-        station = self.station
-        assert station is not None
+        station: Any = self.station
         station.last_seen = self.factory.seconds()
         # After our close frame nothing may be sent, so nothing is answered:
         # the station sends it again on its next connection.

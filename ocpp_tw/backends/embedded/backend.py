@@ -115,7 +115,7 @@ class EmbeddedBackend(Records, Service):
         if database.forgets:
             self._days["transactions"] = NO_END
             self._most = MOST_IN_MEMORY
-        self._meters: dict[int, Meter] = {}
+        self._meters: dict[int | None, Meter] = {}
         self._told = (-1, "")
         self._in_trouble = False
         self._answers = {
@@ -276,12 +276,11 @@ class EmbeddedBackend(Records, Service):
     def answer_Authorize(self, station: IStation, payload: Payload) -> Answer:
         id_tag, now = payload["idTag"], self._now()
         accept = self._accept_unknown
-        answer = self.database.write(
+        return self.database.write(
             lambda db: {
                 "idTagInfo": id_tags.authorize(db, id_tag, now, accept)
             }
         )
-        return answer.addErrback(self._not_stored)
 
     def answer_StartTransaction(
         self, station: IStation, payload: Payload
@@ -295,7 +294,7 @@ class EmbeddedBackend(Records, Service):
                 accept_unknown=self._accept_unknown,
             )
         )
-        return started.addCallbacks(self._started, self._not_stored)
+        return started.addCallback(self._started)
 
     def _started(self, started: Started) -> Payload:
         for number in started.ended:
@@ -312,7 +311,7 @@ class EmbeddedBackend(Records, Service):
         connector = clamped(payload["connectorId"])
         claimed = payload.get("transactionId")
         readings = read(payload["meterValue"], now)
-        meter = self._meters.get(claimed) if claimed is not None else None
+        meter = self._meters.get(claimed)
         # Whose a transaction is never changes, so this cannot be wrong.
         if meter is None or meter.identity != identity:
             found = self.database.write(
@@ -329,21 +328,18 @@ class EmbeddedBackend(Records, Service):
                 self._keep_aside,
                 errbackArgs=(identity, "MeterValues", payload),
             )
+        rows = []
         for reading in readings:
             word = meter.see(reading)
             if word is not None:
                 self._flag(claimed, word)
-        rows = [
-            reading.row(claimed, identity, connector, now)
-            for reading in readings
-        ]
+            rows.append(reading.row(claimed, identity, connector, now))
         if self.database.forgets:
             # Nothing becomes more durable by waiting.
             for row in rows:
                 self.database.append_later(READINGS, row)
             return {}
-        kept = self.database.append(READINGS, rows)
-        return kept.addCallbacks(_nothing, self._not_stored)
+        return self.database.append(READINGS, rows, {})
 
     def _measured(self, measured: Measured) -> Payload:
         # Their meters have not seen this.
@@ -450,18 +446,6 @@ class EmbeddedBackend(Records, Service):
         )
         flagged.addErrback(self._not_noted)
 
-    def _not_stored(self, failure: Failure) -> Any:
-        """
-        What the database could not take, the station sends again.
-        """
-        if failure.check(CallFailed):
-            return failure
-        if not failure.check(BackendUnavailable):
-            self.log.failure("a bug in the rules", failure)
-        raise CallFailed(
-            ErrorCode.INTERNAL_ERROR, "not stored; try again"
-        ) from None
-
     def _keep_aside(
         self, failure: Failure, identity: str, action: str, payload: Payload
     ) -> Any:
@@ -470,7 +454,7 @@ class EmbeddedBackend(Records, Service):
         was told of it would send the same for ever.
         """
         if failure.check(BackendUnavailable):
-            return self._not_stored(failure)
+            return failure
         self.log.failure(
             "{identity}: a bug in the rules; the {action} is kept aside",
             failure,
@@ -487,7 +471,7 @@ class EmbeddedBackend(Records, Service):
                 action=action,
             )
         )
-        return kept.addCallbacks(_nothing, self._not_stored)
+        return kept.addCallback(lambda _: {})
 
     def _not_noted(self, failure: Failure) -> None:
         if not failure.check(BackendUnavailable):
@@ -525,10 +509,6 @@ class EmbeddedBackend(Records, Service):
     ) -> Mapping[str, Any]:
         self._meters.pop(transaction_id, None)
         return await super().close_transaction(transaction_id, reason)
-
-
-def _nothing(_: object) -> Payload:
-    return {}
 
 
 #: When a row of each table came to us.

@@ -109,16 +109,17 @@ def _register(
     which sample says so.
     """
     for position, sample in enumerate(samples):
+        told = sample.get
         if (
-            sample.get("measurand", REGISTER) == REGISTER
+            told("measurand", REGISTER) == REGISTER
             and "phase" not in sample
-            and sample.get("location", "Outlet") == "Outlet"
-            and sample.get("format") != "SignedData"
+            and told("location", "Outlet") == "Outlet"
+            and told("format") != "SignedData"
         ):
             value = number(sample["value"])
             if value is not None:
-                value *= SCALE.get(sample.get("unit", ""), 1)
-                if abs(value) <= _LARGEST:
+                value *= SCALE.get(told("unit", ""), 1)
+                if -_LARGEST <= value <= _LARGEST:
                     return value, position
     return None, 0
 
