@@ -111,8 +111,8 @@ class IBackend(IService):
         answer is there.  One station's Calls come one after another.
 
         @raise CallFailed: to answer with this CallError instead.
-        @raise BackendUnavailable: (by the awaitable) it could not be stored;
-            the station is told so, and sends it again.
+        @raise BackendUnavailable: it could not be stored; the station is
+            told so, and sends it again.
         """
 
     def station_connected(station: IStation) -> None:

@@ -453,7 +453,10 @@ class Router:
         if known.settings.registration != "Accepted":
             return self._hold_off(known, call, now)
         engaged = self._engaged
-        answer: Any = (ask or engaged.backend.answer)(station, call)
+        try:
+            answer: Any = (ask or engaged.backend.answer)(station, call)
+        except BackendUnavailable:
+            raise _not_stored() from None
         if answer.__class__ is dict:
             if not (
                 lane.is_response(answer) if answer else lane.may_say_nothing
@@ -520,9 +523,7 @@ class Router:
         engaged.owed -= 1
         engaged.check()
         if failure.check(BackendUnavailable):
-            raise CallFailed(
-                ErrorCode.INTERNAL_ERROR, "not stored; try again"
-            ) from None
+            raise _not_stored() from None
         return failure
 
     def _disown(
@@ -738,6 +739,10 @@ def _understand(call: Call, schema: Schema, now: float, zone: tzinfo) -> None:
     call.payload = understand(
         call.action, call.payload, schema, iso(now), zone
     )
+
+
+def _not_stored() -> CallFailed:
+    return CallFailed(ErrorCode.INTERNAL_ERROR, "not stored; try again")
 
 
 def _in_words(violations: Sequence[Violation]) -> str:

@@ -278,6 +278,8 @@ class ValidationTests(RouterTestCase):
         """
         What a backend cannot store now, the station is asked to send again.
         """
+        self.observer.reply = BackendUnavailable("the disk is full")
+        self.assertEqual(self.refused(START), "InternalError")
         later: Deferred[Any] = Deferred()
         self.observer.reply = later
         answer: Any = self.router.answer(
