@@ -11,13 +11,16 @@ BIN = $(VENV)/bin
 TEST_PACKAGES = postgresql chromium chromium-driver fonts-dejavu-core \
 	systemd nginx haproxy
 
+# How all tests are run: two files at a time.
+AT_ONCE = -n 2 --dist loadfile
+
 .PHONY: run test test-deps soap lint types format bench news dist clean
 
 run: $(VENV)/installed
 	exec $(BIN)/twistd -n cs $(ARGS)
 
 test: test-deps
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(or $(ARGS),$(AT_ONCE))
 
 test-deps: $(VENV)/test-installed
 	.ci/need $(TEST_PACKAGES)
@@ -32,8 +35,8 @@ soap:
 		venv=.venv-$$(basename $$python); \
 		$(MAKE) PYTHON=$$python VENV=$$venv $$venv/test-installed \
 		&& echo "== SOAP on $$python" \
-		&& $$venv/bin/python -m pytest -q -k 'not BackendTests' $(SOAP_TESTS) \
-			|| exit 1; \
+		&& $$venv/bin/python -m pytest -q $(AT_ONCE) \
+			-k 'not BackendTests' $(SOAP_TESTS) || exit 1; \
 	done
 
 lint: $(VENV)/lint-installed

@@ -170,6 +170,19 @@ class Browser:
         """
         return str(self.driver.find_element(By.CSS_SELECTOR, selector).text)
 
+    def texts(self, selector: str) -> list[str]:
+        """
+        What is to be read in each such element that is to be seen; all at
+        once: the page may be drawn anew between two questions.
+        """
+        script = """
+            return [...document.querySelectorAll(arguments[0])]
+                .filter(element => element.checkVisibility())
+                .map(element => element.innerText.trim());
+        """
+        found: list[str] = self.run(script, selector)
+        return found
+
     def until(self, holds: Callable[[], T | None], what: str) -> T:
         """
         Wait until something holds, and say what it is.

@@ -98,7 +98,7 @@ class SignInTests(World, SynchronousTestCase):
             self.browser.go(page)
             self.browser.one("main h1")
             self.browser.calm_down()
-            buttons = {b.text for b in self.browser.all("main button")}
+            buttons = set(self.browser.texts("main button"))
             self.assertEqual(buttons & offered, set(), page)
             self.assertEqual(self.browser.all(".trouble"), [], page)
 
@@ -231,7 +231,7 @@ class EmulatorTests(World, SynchronousTestCase):
         self.emulate("EMU4")
         self.browser.open("#/emulators/EMU4")
         self.browser.one(".named button")
-        buttons = {b.text for b in self.browser.all("main .named button")}
+        buttons = set(self.browser.texts("main .named button"))
         self.assertEqual(buttons, {*shipped(), *ON_FRAMES, *ON_LINES})
         self.browser.press("remote-start-refused")
         self.outcome("went well")
