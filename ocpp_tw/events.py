@@ -93,10 +93,12 @@ _Happened = tuple[str, str, Callable[[], Data]]
 
 class IMessages(Protocol):
     """
-    The part of a message log that lets itself be watched.
+    The part of a message log that lets itself be watched; see
+    L{ocpp_tw.messagelog.Backlog}.
     """
 
     watch: Callable[[Entry], None] | None
+    save: Callable[[], object]
 
 
 class Events:
@@ -324,6 +326,9 @@ class Events:
     def _tick(self) -> None:
         if self._untold or self._unwritten:
             return
+        if self._fresh:
+            # Whoever hears of it asks for it, and maybe another worker.
+            self._messages.save()
         self._unwritten, self._fresh = self._fresh, []
         self._untold = list(self._watchers.values())
         self._portions.clear()

@@ -172,6 +172,7 @@ class Backlog:
 
     @ivar dropped: how many older ones had to go.
     @ivar watch: who else wants to see each as it comes.
+    @ivar save: lets other processes find them, too.
     """
 
     def __init__(
@@ -182,6 +183,7 @@ class Backlog:
         """
         self.dropped = 0
         self.watch: Callable[[Entry], None] | None = None
+        self.save: Callable[[], object] = lambda: None
         self._count = count
         self._fresh: list[Entry] = []
         self._batches: deque[tuple[list[Entry], int]] = deque()
@@ -338,6 +340,7 @@ class KeptMessages:
     ) -> None:
         self._database = database
         self.backlog = Backlog(count)
+        self.backlog.save = self._write
         self.note = self.backlog.add
         self._writing = LoopingCall(self._write)
         self._writing.clock = reactor

@@ -5,6 +5,8 @@ Tests for L{ocpp_tw.journal}: what has passed, in memory and in a file.
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from random import Random
 from typing import Any
 
@@ -15,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from ocpp_tw import journal, messagelog
 from ocpp_tw.database import MEMORY
 from ocpp_tw.errors import BadRequest, UnknownStation
+from ocpp_tw.events import TICK
 from ocpp_tw.fleet import WITNESSES, iso
 from ocpp_tw.journal import ATTEMPTS, PRUNE, Attempt, Deed, Journal
 from ocpp_tw.messagelog import Entry
@@ -321,6 +324,25 @@ class FileTests(Promises, SynchronousTestCase):
         self.assertEqual(self.numbers(), [1])
         page = self.read(self.journal.connection_attempts(10))
         self.assertEqual(len(page.items), 1)
+
+    def test_watched(self) -> None:
+        """
+        A message that somebody is told of is found by another process, too.
+        """
+        told = []
+        leave = self.journal.events.watch(lambda: told.append(found()))
+        self.addCleanup(leave)
+
+        def found() -> int:
+            with closing(sqlite3.connect(self.path)) as other:
+                [count] = other.execute(
+                    "SELECT count(*) FROM messages"
+                ).fetchone()
+            return int(count)
+
+        self.journal.note(entry())
+        self.clock.advance(TICK)
+        self.assertEqual(told, [1])
 
     def test_times(self) -> None:
         """
