@@ -22,6 +22,7 @@ from attrs import field, frozen
 #: Seconds a server may take to accept connections, and to end.
 START, END = 30, 10
 _CHECKOUT = Path(__file__).parent.parent
+_PLUGINS = Path(__file__).parent / "plugins"
 _TWISTD = "from twisted.scripts.twistd import run; run()"
 
 
@@ -62,6 +63,7 @@ PEER = Server(
 )
 SERVERS = (
     PEER,
+    _ours("nothing kept", CS_BACKEND_NAME="nothing"),
     _ours("memory", CS_BACKEND_NAME="memory"),
     _ours(
         "embedded",
@@ -195,10 +197,10 @@ class _Place:
 def _environment() -> dict[str, str]:
     """
     Our own, without settings for other central systems, and with this
-    checkout to import from.
+    checkout, and the bench's own backend, to import from.
     """
     kept = {k: v for k, v in os.environ.items() if not k.startswith("CS_")}
-    paths = [str(_CHECKOUT), kept.get("PYTHONPATH", "")]
+    paths = [str(_CHECKOUT), str(_PLUGINS), kept.get("PYTHONPATH", "")]
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
