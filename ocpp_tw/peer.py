@@ -39,7 +39,6 @@ from .ocpp.messages import (
     CallResult,
     Message,
     Payload,
-    is_deep,
     parse,
     serialize,
     spell,
@@ -299,9 +298,7 @@ class Peer:
         Whether a Call was answered before; then it has its answer again.
         """
         kept_frame, reply = self._replies[call.unique_id]
-        if kept_frame == frame or (
-            not is_deep(call.payload) and parse(kept_frame) == call
-        ):
+        if kept_frame == frame or parse(kept_frame) == call:
             self._send(reply)
             self._witness.stray(frame, "repeated; replied the same")
             return True

@@ -35,7 +35,7 @@ from .interfaces import IBackend, ICentralSystem, IObserver, IStation
 from .journal import Attempt, Journal
 from .ocpp.actions import FROM_STATION, TO_STATION
 from .ocpp.lenient import understand
-from .ocpp.messages import TOO_DEEP, Call, Payload, is_deep
+from .ocpp.messages import Call, Payload
 from .ocpp.schemas import REQUESTS, RESPONSES, Schema, Violation, refusal
 from .ocpp.times import zone_of
 from .ocpp.translate import NoCounterpart, is_named, translate
@@ -549,9 +549,6 @@ class Router:
         """
         Refuse a Call that breaks its schema, or understand it all the same.
         """
-        if is_deep([call.payload]):
-            # It could be read, but not written again.
-            raise CallFailed(ErrorCode.FORMATION_VIOLATION, TOO_DEEP)
         settings = station.known.settings
         mode = settings.validation or self.validation
         zone = zone_of(settings.time_zone or self.time_zone)

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orjson import loads
 from twisted.internet.defer import Deferred, NotACoroutineError
 from twisted.logger import capturedLogs, formatEvent
 from zope.interface import implementer
@@ -23,7 +22,7 @@ from ocpp_tw.errors import (
     UnknownStation,
 )
 from ocpp_tw.interfaces import ICentralSystem, IObserver, IStation
-from ocpp_tw.ocpp.messages import DEEPEST, Call, Payload, parse
+from ocpp_tw.ocpp.messages import Call, Payload, parse
 from ocpp_tw.ocpp.schemas import Violation
 from ocpp_tw.router import LARGEST_WITNESSED, Handshake, Refused
 
@@ -290,26 +289,6 @@ class ValidationTests(RouterTestCase):
         self.assertEqual(error.code, "InternalError")
         self.assertEqual(error.description, "not stored; try again")
         self.successResultOf(self.router.settled())
-
-    def test_deep(self) -> None:
-        """
-        What is nested too deeply to be written again is refused, however a
-        Call is looked at; what just is not is looked at.
-        """
-        for mode in ("lenient", "strict", "off"):
-            self.router.validation = mode
-            for levels in (DEEPEST + 1, 300, 1000):
-                inner = b"[" * (levels - 2) + b"]" * (levels - 2)
-                frame = b'[2,"1","DataTransfer",{"data":' + inner + b"}]"
-                call: Any = parse(frame)
-                code = self.refused(call.payload, "DataTransfer")
-                self.assertEqual(code, "FormationViolation")
-        self.assertEqual(self.observer.calls, [])
-        self.router.validation = "lenient"
-        inner = b"[" * (DEEPEST - 2) + b"]" * (DEEPEST - 2)
-        payload = b'{"vendorId":"Example","data":' + inner + b"}"
-        self.observer.reply = {"status": "Accepted"}
-        self.hear(loads(payload), "DataTransfer")
 
     def test_no_answer(self) -> None:
         """

@@ -30,8 +30,6 @@ LONGEST_ID = 255
 #: deeper could be read, but not written again.
 DEEPEST = 64
 
-TOO_DEEP = f"nested deeper than {DEEPEST} levels"
-
 
 @define(slots=True)
 class Call:
@@ -94,9 +92,6 @@ def parse(frame: bytes) -> Message:
     """
     Read one frame.
 
-    How deep the payload of a Call is does not matter where it keeps its
-    schema; where it does not, L{is_deep} is to be asked.
-
     @raise BadFrame: the frame is not an OCPP-J message.
     """
     try:
@@ -105,26 +100,27 @@ def parse(frame: bytes) -> Message:
         raise BadFrame(
             ErrorCode.FORMATION_VIOLATION, f"not JSON: {e}", _salvage(frame)
         ) from None
-    if message.__class__ is list and len(message) == 4:
-        kind, unique_id, action, payload = message
+    # Here, once: many write again what they read of a frame.  Counting is
+    # quick, and nearly every frame has fewer of them.
+    if frame.count(b"[") + frame.count(b"{") > DEEPEST and _is_deep(message):
+        raise BadFrame(
+            ErrorCode.FORMATION_VIOLATION,
+            f"nested deeper than {DEEPEST} levels",
+            _salvage(frame),
+        )
+    if message.__class__ is list and len(message) == 4 and message[0] == 2:
+        _, unique_id, action, payload = message
         if (
-            kind == 2
-            and unique_id.__class__ is str
+            unique_id.__class__ is str
             and action.__class__ is str
             and payload.__class__ is dict
             and 0 < len(unique_id) <= LONGEST_ID
         ):
             return Call(unique_id, action, payload, len(frame), frame)
-    # Counting is quick, and nearly every frame has fewer of them.
-    if frame.count(b"[") + frame.count(b"{") > DEEPEST and is_deep(message):
-        raise BadFrame(
-            ErrorCode.FORMATION_VIOLATION, TOO_DEEP, _salvage(frame)
-        )
-    if message.__class__ is list and len(message) == 3:
+    elif message.__class__ is list and len(message) == 3 and message[0] == 3:
         kind, unique_id, payload = message
         if (
-            kind == 3
-            and kind.__class__ is int
+            kind.__class__ is int
             and unique_id.__class__ is str
             and payload.__class__ is dict
             and 0 < len(unique_id) <= LONGEST_ID
@@ -199,11 +195,11 @@ def _what_is_wrong(rest: list[Any]) -> str:
     return f"a CALL has 4 elements, not {len(rest) + 2}"
 
 
-def is_deep(message: Any) -> bool:
+def _is_deep(value: Any) -> bool:
     """
-    Whether a message has more than L{DEEPEST} levels.
+    Whether a value has more than L{DEEPEST} levels.
     """
-    level: list[Any] = [[message]]
+    level: list[Any] = [[value]]
     for _ in range(DEEPEST + 1):
         level = [
             inner
