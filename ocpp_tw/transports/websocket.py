@@ -50,9 +50,6 @@ MISSES = 2
 #: How long an account is in the seed system's order of the URL.
 ACCOUNT_FIRST = 40
 
-#: Makes a named tuple without the function that names its items.
-_new_tuple = tuple.__new__
-
 
 def identify(path: str) -> tuple[str, str]:
     """
@@ -242,20 +239,16 @@ class WebSocketStation:
     def answered(self, call: Call, frame: bytes, reply: bytes) -> None:
         asked_at = self.asked_at
         self._journal.note(
-            _new_tuple(
-                Entry,
-                (
-                    asked_at,
-                    self.identity,
-                    "in",
-                    call.unique_id,
-                    call.action,
-                    frame,
-                    reply,
-                    self._seconds() - asked_at,
-                    self.violations,
-                    None,
-                ),
+            Entry(
+                asked_at,
+                self.identity,
+                "in",
+                call.unique_id,
+                call.action,
+                frame,
+                reply,
+                self._seconds() - asked_at,
+                self.violations,
             )
         )
         self.violations = None
@@ -425,7 +418,8 @@ class StationProtocol(FastFrames, WebSocketServerProtocol):
         """
         A text frame came, by Autobahn or by the fast way.
         """
-        station: Any = self.station
+        station = self.station
+        assert station is not None
         station.last_seen = self.factory.seconds()
         # After our close frame nothing may be sent, so nothing is answered:
         # the station sends it again on its next connection.

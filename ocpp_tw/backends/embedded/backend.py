@@ -115,7 +115,7 @@ class EmbeddedBackend(Records, Service):
         if database.forgets:
             self._days["transactions"] = NO_END
             self._most = MOST_IN_MEMORY
-        self._meters: dict[int | None, Meter] = {}
+        self._meters: dict[int, Meter] = {}
         self._told = (-1, "")
         self._in_trouble = False
         self._answers = {
@@ -311,7 +311,7 @@ class EmbeddedBackend(Records, Service):
         connector = clamped(payload["connectorId"])
         claimed = payload.get("transactionId")
         readings = read(payload["meterValue"], now)
-        meter = self._meters.get(claimed)
+        meter = self._meters.get(claimed) if claimed is not None else None
         # Whose a transaction is never changes, so this cannot be wrong.
         if meter is None or meter.identity != identity:
             found = self.database.write(

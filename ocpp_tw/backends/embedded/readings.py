@@ -109,17 +109,16 @@ def _register(
     which sample says so.
     """
     for position, sample in enumerate(samples):
-        told = sample.get
         if (
-            told("measurand", REGISTER) == REGISTER
+            sample.get("measurand", REGISTER) == REGISTER
             and "phase" not in sample
-            and told("location", "Outlet") == "Outlet"
-            and told("format") != "SignedData"
+            and sample.get("location", "Outlet") == "Outlet"
+            and sample.get("format") != "SignedData"
         ):
             value = number(sample["value"])
             if value is not None:
-                value *= SCALE.get(told("unit", ""), 1)
-                if -_LARGEST <= value <= _LARGEST:
+                value *= SCALE.get(sample.get("unit", ""), 1)
+                if abs(value) <= _LARGEST:
                     return value, position
     return None, 0
 
